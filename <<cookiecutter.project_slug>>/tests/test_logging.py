@@ -35,19 +35,19 @@ def logged(production: Run, path: str, **environ: str) -> list[str]:
 
 
 def test_production_logs_a_json_object_for_each_request(production: Run) -> None:
-    (line,) = logged(production, "/admin?token=secret")
+    (line,) = logged(production, "/admin/?token=secret")
     assert "secret" not in line
     record = json.loads(line)
     assert record.pop("duration_ms") >= 0
     assert record.pop("timestamp")
-    assert record.pop("message").startswith("GET /admin 301 in ")
+    assert record.pop("message").startswith("GET /admin/ 302 in ")
     assert record == {
         "level": "INFO",
         "logger": "request",
         "request_id": "abc-123",
         "method": "GET",
-        "path": "/admin",
-        "status": 301,
+        "path": "/admin/",
+        "status": 302,
     }
 
 

@@ -63,8 +63,6 @@ def test_unreadable_file_is_named(production: Run) -> None:
     assert "  SECRET_KEY_FILE: Not a readable text file." in result.stderr
 
 
-
-
 def test_models_have_all_their_migrations(production: Run) -> None:
     result = production("manage.py", "makemigrations", "--check", "--dry-run")
     assert result.returncode == 0, result.stdout

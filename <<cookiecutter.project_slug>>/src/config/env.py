@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from environs import EnvValidationError, FileAwareEnv
+from environs import FileAwareEnv
 
 
 class Env(FileAwareEnv):
@@ -21,16 +21,15 @@ class Env(FileAwareEnv):
             return super()._get_value(env_key, default)
         except (OSError, ValueError):
             self._errors[f"{env_key}_FILE"].append("Not a readable text file.")
-            return None if default is ... else default
+            return default
 
     def seal(self) -> None:
         """End the process with status 1 and one line a problem, if there is any.
 
         The lines name variables and what is wrong with them, never their values.
         """
-        try:
-            super().seal()
-        except EnvValidationError as error:
-            problems = error.error_messages
-            lines = [f"  {name}: {' '.join(problems[name])}" for name in problems]
-            sys.exit("\n".join(["The configuration is incomplete or invalid:", *lines]))
+        problems = [f"  {name}: {' '.join(why)}" for name, why in self._errors.items()]
+        if problems:
+            heading = "The configuration is incomplete or invalid:"
+            sys.exit("\n".join([heading, *problems]))
+        super().seal()

@@ -35,11 +35,12 @@ class RequestLogMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         plain = re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII)
-        token = request_id.set(given if plain else uuid.uuid4().hex)
+        current_id = given if plain else uuid.uuid4().hex
+        token = request_id.set(current_id)
         started = time.perf_counter()
         try:
             response = self.get_response(request)
-            response.headers["X-Request-ID"] = request_id.get()
+            response.headers["X-Request-ID"] = current_id
             # Escaped again, since a decoded path may hold line breaks.
             path = escape_uri_path(request.path)
             fields = {

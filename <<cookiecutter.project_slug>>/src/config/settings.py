@@ -5,6 +5,7 @@ Every variable NAME can also come from a file, named by NAME_FILE. In developmen
 https://docs.djangoproject.com/en/<< cookiecutter.django_version >>/ref/settings/
 """
 
+import logging
 from pathlib import Path
 
 from environs import validate
@@ -17,6 +18,7 @@ env = Env()
 env.read_env(BASE_DIR.parent / ".env", recurse=False)
 
 PROJECT_NAME = << cookiecutter.__project_name_literal >>
+DOMAIN_NAME = "<< cookiecutter.domain_name >>"
 
 # Security -----------------------------------------------------------------------
 
@@ -25,9 +27,7 @@ SECRET_KEY = env.str("SECRET_KEY", validate=validate.Length(min=50))
 
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS",
-    default=[".localhost", "127.0.0.1", "[::1]"]
-    if DEBUG
-    else ["<< cookiecutter.domain_name >>"],
+    default=[".localhost", "127.0.0.1", "[::1]"] if DEBUG else [DOMAIN_NAME],
 )
 CSRF_TRUSTED_ORIGINS = env.list(
     "CSRF_TRUSTED_ORIGINS",
@@ -178,6 +178,7 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 
 # Logging ------------------------------------------------------------------------
 
+LOG_LEVEL = env.log_level("LOG_LEVEL", default=logging.INFO)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -207,7 +208,7 @@ LOGGING = {
             "formatter": "readable" if DEBUG else "json",
         },
     },
-    "root": {"handlers": ["stdout"], "level": env.log_level("LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stdout"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         # `request_log` has one line for every request already.
