@@ -14,11 +14,16 @@ from cookiecutter.exceptions import FailedHookException
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-# What the generated code imports, and the packages in src/.
-IMPORTED = {
-    *("config", "users", "tests", "templates", "static", "django", "csp", "environs"),
-    *("dj_database_url", "pythonjsonlogger", "whitenoise", "gunicorn", "psycopg2"),
-}
+# The packages in src/ and those that the locked requirements bring.
+IMPORTED = set(
+    """
+    asgiref ast_serialize build click config coverage csp dj_database_url django
+    django_stubs django_stubs_ext dotenv environs gunicorn iniconfig librt marshmallow
+    mypy mypy_extensions packaging pathspec pip piptools pluggy psycopg2 pygments
+    pyproject_hooks pytest pytest_cov pytest_django pythonjsonlogger ruff setuptools
+    sqlparse static templates tests typing_extensions users wheel whitenoise yaml
+    """.split()
+)
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 PATH_COMPONENT = r"[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
 

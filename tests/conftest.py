@@ -1,0 +1,149 @@
+"""Fixtures: generated projects, and virtual environments that can run them."""
+
+import atexit
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import pytest
+from cookiecutter.main import cookiecutter
+from filelock import FileLock
+
+ROOT = Path(__file__).parent.parent
+PAYLOAD = ROOT / "<<cookiecutter.project_slug>>"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "slim-django"
+COMBINATIONS = [{"django_version": version} for version in ("5.2", "6.1")]
+OLDEST_PYTHON = {"5.2": (3, 11), "6.1": (3, 12)}
+
+Generate = Callable[..., Path]
+Answers = dict[str, str]
+
+
+@cache
+def template() -> str:
+    """A copy of what makes the template, without environments and caches beside it.
+
+    cookiecutter copies the whole folder each time, for the hook `pre_prompt`.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="template-"))
+    atexit.register(shutil.rmtree, folder)
+    shutil.copy(ROOT / "cookiecutter.json", folder)
+    for name in ("hooks", PAYLOAD.name):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    return str(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cookiecutter_config(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keeps cookiecutter's replay files and the user's own defaults out of the tests."""
+    folder = tmp_path_factory.mktemp("cookiecutter")
+    config = folder / "config.yaml"
+    config.write_text(f"replay_dir: {folder}\ncookiecutters_dir: {folder}\n")
+    os.environ["COOKIECUTTER_CONFIG"] = str(config)
+
+
+def generate(folder: Path, **answers: str) -> Path:
+    """Generate a project into the folder, all other answers being the defaults."""
+    path = cookiecutter(
+        template(), no_input=True, extra_context=answers, output_dir=str(folder)
+    )
+    return Path(path)
+
+
+@pytest.fixture(scope="session")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Answers], Path]:
+    """Projects of answers, each generated once, with an environment where possible."""
+
+    @cache
+    def project(answers: tuple[tuple[str, str], ...]) -> Path:
+        return generate(tmp_path_factory.mktemp("project"), **dict(answers))
+
+    return lambda answers: project(tuple(answers.items()))
+
+
+@pytest.fixture(params=COMBINATIONS, ids=lambda answers: answers["django_version"])
+def answers(request: pytest.FixtureRequest) -> Answers:
+    """Each combination of choices in turn."""
+    return request.param
+
+
+@pytest.fixture
+def project(projects: Callable[[Answers], Path], answers: Answers) -> Path:
+    """The project of each combination, not to be changed."""
+    return projects(answers)
+
+
+def pythons(oldest: tuple[int, int]) -> list[str]:
+    """The Pythons here that are not older, oldest first."""
+    names = [f"python3.{minor}" for minor in range(oldest[1], 15)]
+    works = "import ensurepip"
+    return [
+        name
+        for name in names
+        if shutil.which(name)
+        and not subprocess.run(
+            [name, "-c", works], capture_output=True, check=False
+        ).returncode
+    ]
+
+
+def environment(project: Path, django_version: str) -> None:
+    """Give the project a `.venv` with its test requirements, made once and kept.
+
+    Django 5.2 gets the oldest Python here, 6.1 the newest, to try the locks on both.
+    """
+    found = pythons(OLDEST_PYTHON[django_version])
+    if not found:
+        minor = OLDEST_PYTHON[django_version][1]
+        pytest.skip(f"no Python 3.{minor} or newer, which Django {django_version} needs")
+    python = found[0 if django_version == "5.2" else -1]
+    lock = project / "requirements" / "test.txt"
+    key = hashlib.sha256(lock.read_bytes() + python.encode()).hexdigest()[:16]
+    kept = CACHE / f"project-{django_version}-{key}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / "lock"):
+        if not (kept / "installed").exists():
+            shutil.rmtree(kept, ignore_errors=True)
+            (kept / "requirements").mkdir(parents=True)
+            shutil.copy(lock, kept / "requirements")
+            shutil.copy(project / "Makefile", kept)
+            make(kept, ".venv/installed", f"PYTHON={python}")
+            (kept / "installed").touch()
+    (project / ".venv").symlink_to(kept / ".venv")
+    (kept / ".venv" / "installed").touch()
+
+
+def make(folder: Path, *args: str, **kwargs: object) -> str:
+    """Run make in the folder, as a user would; its output, which must be a success."""
+    result = subprocess.run(
+        ["make", *args],
+        cwd=folder,
+        env=clean_environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        **kwargs,  # type: ignore[call-overload]
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def clean_environ() -> dict[str, str]:
+    """The environment without what pytest, make and virtual environments add to it."""
+    added = ("PYTEST_", "COV_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "DJANGO_", "PYTHON")
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(added)}
+    environ["PATH"] = os.pathsep.join(
+        part
+        for part in environ["PATH"].split(os.pathsep)
+        if Path(part) != Path(sys.executable).parent
+    )
+    return environ
