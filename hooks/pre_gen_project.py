@@ -22,7 +22,7 @@ IMPORTED = set(
     mypy mypy_extensions packaging pathspec pip piptools pluggy psycopg2 pygments
     pyproject_hooks pytest pytest_cov pytest_django pythonjsonlogger ruff setuptools
     sqlparse static templates tests typing_extensions users wheel whitenoise yaml
-    """.split()
+    """.split()  # noqa: SIM905
 )
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 PATH_COMPONENT = r"[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
@@ -81,9 +81,9 @@ EXAMPLES = {
 def checked(answers: dict[str, str]) -> str:
     """Raise FailedHookException, with one line for each problem of the answers."""
     problems = [
-        f"{check.__name__}: {answers[check.__name__][:80]!r} {problem}, unlike {example!r}"
+        f"{check.__name__}: {answer[:80]!r} {problem}, unlike {example!r}"
         for check, example in EXAMPLES.items()
-        if (problem := check(answers[check.__name__]))
+        if (problem := check(answer := answers[check.__name__]))
     ]
     if problems:
         raise FailedHookException("\n".join(problems))

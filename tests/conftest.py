@@ -42,7 +42,7 @@ def template() -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cookiecutter_config(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keeps cookiecutter's replay files and the user's own defaults out of the tests."""
+    """Keeps cookiecutter's replay files and the user's defaults out of the tests."""
     folder = tmp_path_factory.mktemp("cookiecutter")
     config = folder / "config.yaml"
     config.write_text(f"replay_dir: {folder}\ncookiecutters_dir: {folder}\n")
@@ -102,7 +102,9 @@ def environment(project: Path, django_version: str) -> None:
     found = pythons(OLDEST_PYTHON[django_version])
     if not found:
         minor = OLDEST_PYTHON[django_version][1]
-        pytest.skip(f"no Python 3.{minor} or newer, which Django {django_version} needs")
+        pytest.skip(
+            f"no Python 3.{minor} or newer, which Django {django_version} needs"
+        )
     python = found[0 if django_version == "5.2" else -1]
     lock = project / "requirements" / "test.txt"
     key = hashlib.sha256(lock.read_bytes() + python.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Answers: the good ones are taken, the bad ones are refused before anything is written."""
+"""Answers: good ones are taken, bad ones refused before anything is written."""
 
 import json
 import re
@@ -28,7 +28,7 @@ GOOD = [
     ("project_name", "服务"),
     ("project_name", "***"),
     ("project_name", "42 things"),
-    ("project_name", "O'Brien & \"Söhne\" <test> {{x}} ${HOME}"),
+    ("project_name", 'O\'Brien & "Söhne" <test> {{x}} ${HOME}'),
     ("project_slug", "a"),
     ("project_slug", "a" * 40),
     ("project_slug", "a_"),
@@ -106,9 +106,7 @@ def cli(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_problems_are_reported_at_once_and_nothing_else(tmp_path: Path) -> None:
-    result = cli(
-        tmp_path, "project_name=a\nb", "project_slug=class", "domain_name=a b"
-    )
+    result = cli(tmp_path, "project_name=a\nb", "project_slug=class", "domain_name=a b")
     assert result.returncode == 1
     assert result.stdout.splitlines() == [
         "project_name: 'a\\nb' contains a control character or another that cannot be "
@@ -151,7 +149,9 @@ def test_name_that_looks_like_a_template_is_text(tmp_path: Path, monkeypatch) ->
         "cookiecutter.prompt.read_user_choice", lambda _, options, *args: options[0]
     )
     project = Path(cookiecutter(template(), output_dir=str(tmp_path)))
-    assert f'PROJECT_NAME = "{name}"' in (project / "src/config/settings.py").read_text()
+    assert (
+        f'PROJECT_NAME = "{name}"' in (project / "src/config/settings.py").read_text()
+    )
 
 
 def test_replay_from_before_a_question_is_refused(tmp_path: Path) -> None:
