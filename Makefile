@@ -14,7 +14,7 @@ help: ## List the commands
 
 .PHONY: demo
 demo: $(DEMO)/.generated ## Generate a project and serve it on http://127.0.0.1:8000 (PORT=)
-	@$(MAKE) --no-print-directory -C $(DEMO) .venv/installed .env
+	@$(MAKE) --silent -C $(DEMO) .venv/installed .env
 	@cd $(DEMO) && .venv/bin/python src/manage.py migrate --verbosity 0
 	@cd $(DEMO) && .venv/bin/python src/manage.py shell --verbosity 0 --command \
 		"from users.models import User; User.objects.filter(username='demo').exists() or User.objects.create_superuser('demo', password='demo')"

@@ -1,0 +1,55 @@
+"""The two commands of the README, from a clean clone of what is committed."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, clean_environ
+from .test_project import PAGES, free_port, serving, status
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of this repository, with nothing but what is committed."""
+    folder = tmp_path_factory.mktemp("clone") / "slim-django"
+    subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
+    return folder
+
+
+def test_demo_serves_and_names_its_port_when_taken(clone: Path) -> None:
+    port = free_port()
+    with serving(clone, "make", "demo", port=port) as address:
+        for page in PAGES:
+            assert status(address + page) == 200
+        again = subprocess.run(
+            ["make", "demo", f"PORT={port}"],
+            cwd=clone,
+            env=clean_environ(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert again.returncode != 0
+    assert "That port is already in use" in again.stderr
+    assert "pip install" not in again.stdout
+
+
+def test_readme_shows_the_questions() -> None:
+    readme = (ROOT / "README.md").read_text()
+    prompts = json.loads((ROOT / "cookiecutter.json").read_text())["__prompts__"]
+    for prompt in prompts.values():
+        labels = prompt.values() if isinstance(prompt, dict) else [prompt]
+        for label in labels:
+            assert label in readme
+
+
+def test_nothing_names_a_machine() -> None:
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for name in files.stdout.splitlines():
+        content = (ROOT / name).read_bytes()
+        for trace in (b"/opt/" + b"wheels", b"/work/" + b"main", b"find-" + b"links /"):
+            assert trace not in content, name
