@@ -1,7 +1,9 @@
 """The generated project's own commands, on this machine and without Docker."""
 
+import html
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -103,6 +105,44 @@ def test_local_serves_and_its_neighbour_commands_work(fresh: Path) -> None:
     assert "No changes detected" in make(fresh, "migrations")
     make(fresh, "shell")
     make(fresh, "format")
+
+
+def test_browser_shows_the_name_and_the_policy_refuses_nothing(tmp_path: Path) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no chromium to look at the pages with")
+    project = generate(tmp_path, project_name=AWKWARD)
+    environment(project, "5.2")
+    options = "--headless --no-sandbox --disable-gpu --no-first-run --enable-logging"
+    with serving(project, "make", "local", port=free_port()) as address:
+        for page, text in (
+            ("/", html.escape(AWKWARD, quote=False)),
+            ("/admin/", "login"),
+        ):
+            shown = subprocess.run(
+                [chromium, *options.split(), "--disable-background-networking"]
+                + [
+                    f"--user-data-dir={tmp_path}/chromium",
+                    "--dump-dom",
+                    address + page,
+                ],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
+            )
+            assert text in shown.stdout
+            assert "Content Security Policy" not in shown.stderr
+
+
+def test_lock_changes_nothing_that_is_locked(tmp_path: Path) -> None:
+    project = generate(tmp_path)
+    environment(project, "5.2")
+    locks = sorted((project / "requirements").glob("*.txt"))
+    pins = re.compile(r"^[^#].*", re.MULTILINE)
+    before = [pins.findall(lock.read_text()) for lock in locks]
+    make(project, "lock")
+    assert [pins.findall(lock.read_text()) for lock in locks] == before
 
 
 def test_superuser_is_created(fresh: Path) -> None:

@@ -1,5 +1,6 @@
 """Configuration by environment variables."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,17 @@ def test_unreadable_file_is_named(production: Run) -> None:
     result = production(*CHECK, SECRET_KEY_FILE="/missing")
     assert result.returncode == 1
     assert "  SECRET_KEY_FILE: Not a readable text file." in result.stderr
+
+
+def test_postgresql_is_given_up_on_quickly_and_checked_before_use(
+    production: Run,
+) -> None:
+    script = "import json; from config.settings import *; print(json.dumps(DATABASES))"
+    result = production("-c", script, DATABASE_URL="postgres://app@db/app")
+    database = json.loads(result.stdout)["default"]
+    assert database["OPTIONS"]["connect_timeout"] == 2
+    assert database["CONN_HEALTH_CHECKS"] is True
+    assert database["CONN_MAX_AGE"] == 60
 
 
 def test_models_have_all_their_migrations(production: Run) -> None:
