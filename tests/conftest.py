@@ -47,6 +47,8 @@ def _cookiecutter_config(tmp_path_factory: pytest.TempPathFactory) -> None:
     config = folder / "config.yaml"
     config.write_text(f"replay_dir: {folder}\ncookiecutters_dir: {folder}\n")
     os.environ["COOKIECUTTER_CONFIG"] = str(config)
+    # cookiecutter leaves temporary files behind when a hook refuses.
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
 
 def generate(folder: Path, **answers: str) -> Path:
