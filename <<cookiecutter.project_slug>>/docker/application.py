@@ -1,0 +1,24 @@
+"""Makes the layer of the application, and checks the whole image."""
+
+import os
+from pathlib import Path
+
+from check import assemble, check_imports, modules, run
+from layers import compile_modules, fix_timestamps, layer, remove_left_out
+from settings import django, environ
+
+APP = Path("/app")
+app = layer("application", APP)
+if any(app.rglob("*.po")):
+    django("-m", "django", "compilemessages", "--verbosity", "0")
+django("manage.py", "collectstatic", "--noinput", "--verbosity", "0")
+remove_left_out("application")
+compile_modules("application", APP, keep_sources=True)
+# The user that runs the service owns nothing and can write nothing here.
+for path in [app, *app.rglob("*")]:
+    path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+fix_timestamps("application")
+
+assemble("application")
+check_imports(modules(app), environ | {"PYTHONPATH": f"{APP}"})
+run("python3", f"{APP}/manage.py", "check", "--deploy", "--fail-level", "WARNING", env=environ)

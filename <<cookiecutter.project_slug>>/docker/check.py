@@ -1,0 +1,108 @@
+"""Proves that the layers, put together, have all that is needed to run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from layers import layer
+
+ROOT = Path("/root-of-production")
+IMPORT = """
+import contextlib, importlib, io, json, sys, warnings
+warnings.simplefilter("ignore")
+problems = {}
+for name in json.load(sys.stdin):
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            importlib.import_module(name)
+    except BaseException as error:
+        problems[name] = f"{type(error).__name__}: {error}"
+json.dump(problems, sys.stdout)
+"""
+
+
+def assemble(*names: str) -> None:
+    """Put layers together in ROOT, as the production image will."""
+    for name in names:
+        shutil.copytree(layer(name), ROOT, symlinks=True, dirs_exist_ok=True)
+
+
+def run(*command: str, root: Path = ROOT, **kwargs: object) -> str:
+    """The output of a command in the root file system; its failure ends the build."""
+    result = subprocess.run(
+        command,
+        preexec_fn=lambda: (os.chroot(root), os.chdir("/")),
+        stdout=subprocess.PIPE,
+        text=True,
+        **kwargs,  # type: ignore[call-overload]
+    )
+    if result.returncode:
+        sys.exit(f"{' '.join(command)}: failed, see above")
+    return result.stdout
+
+
+def modules(folder: Path) -> list[str]:
+    """The names of all modules in a folder."""
+    names = set()
+    for path in [*folder.rglob("*.py"), *folder.rglob("*.pyc")]:
+        parts = path.relative_to(folder).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        if all(part.isidentifier() and part != "__main__" for part in parts) and parts:
+            names.add(".".join(parts))
+    return sorted(names - {"manage"})
+
+
+def failing(names: list[str], root: Path, environ: dict[str, str]) -> dict[str, str]:
+    """Those of the modules that cannot be imported in the root, and why."""
+    return json.loads(
+        run(
+            "python3",
+            "-c",
+            IMPORT,
+            root=root,
+            input=json.dumps(names),
+            env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        )
+    )
+
+
+def check_imports(
+    names: list[str], environ: dict[str, str], known: Iterable[str] = ()
+) -> None:
+    """End the build if a module, unless known to fail, cannot be imported."""
+    problems = failing(names, ROOT, environ)
+    lines = [f"  {name}: {why}" for name, why in problems.items() if name not in known]
+    if lines:
+        sys.exit(
+            "These modules cannot be imported in the production image. Remove from "
+            "docker/leave-out.txt what they need:\n" + "\n".join(lines)
+        )
+
+
+def check_libraries() -> None:
+    """End the build if a shared library that another one needs is not in the root."""
+    (loader,) = ROOT.glob("lib/ld-musl-*.so.1")
+    problems = []
+    for library in sorted({*ROOT.rglob("*.so"), *ROOT.rglob("*.so.*")} - {loader}):
+        if library.is_symlink() or library.read_bytes()[:4] != b"\x7fELF":
+            continue
+        result = subprocess.run(
+            [f"/{loader.relative_to(ROOT)}", "--list", f"/{library.relative_to(ROOT)}"],
+            preexec_fn=lambda: (os.chroot(ROOT), os.chdir("/")),
+            capture_output=True,
+            text=True,
+        )
+        missing = [
+            line for line in result.stderr.splitlines() if "loading shared" in line
+        ]
+        problems += [f"  {library.relative_to(ROOT)}: {line}" for line in missing]
+    if problems:
+        sys.exit(
+            "These libraries lack others. Name the Alpine package that has them with "
+            "--build-arg RUN_PACKAGES=:\n" + "\n".join(problems)
+        )

@@ -1,0 +1,36 @@
+"""Makes the layers of Python and of the dependencies, and checks them."""
+
+import subprocess
+from pathlib import Path
+
+from check import assemble, check_imports, check_libraries, failing, modules
+from layers import (
+    LIBRARY,
+    PACKAGES,
+    PREFIX,
+    compile_modules,
+    copy,
+    fix_timestamps,
+    layer,
+    remove_left_out,
+    remove_translations,
+)
+from settings import environ, languages
+
+copy(PREFIX, "python")
+packages = layer("dependencies", PACKAGES)
+packages.parent.mkdir(parents=True)
+layer("python", PACKAGES).rename(packages)
+libraries = [*packages.rglob("*.so"), *layer("python", PREFIX).rglob("*.so*")]
+subprocess.run(["strip", "--strip-unneeded", "--remove-section=.note.gnu.build-id", *libraries], check=True)
+compile_modules("python", LIBRARY)
+compile_modules("dependencies", PACKAGES)
+remove_translations("dependencies", languages())
+remove_left_out("system")
+for name in ("system", "python", "dependencies"):
+    fix_timestamps(name)
+    assemble(name)
+check_libraries()
+# Some modules import nowhere, for want of a package that is optional.
+everywhere = failing(modules(packages), Path("/"), environ)
+check_imports(modules(packages), environ, known=everywhere)

@@ -1,0 +1,16 @@
+"""What the image runs: `web`, or any command of manage.py (`migrate`, `check` ...)."""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    if sys.argv[1:] == ["web"]:
+        from gunicorn.app.wsgiapp import run
+
+        sys.argv = ["gunicorn", "--config", "python:config.gunicorn", "config.wsgi"]
+        run()
+    else:
+        from django.core.management import execute_from_command_line
+
+        execute_from_command_line(sys.argv)
