@@ -113,7 +113,9 @@ def test_browser_shows_the_name_and_the_policy_refuses_nothing(tmp_path: Path) -
         pytest.skip("no chromium to look at the pages with")
     project = generate(tmp_path, project_name=AWKWARD)
     environment(project, "5.2")
-    options = "--headless --no-sandbox --disable-gpu --no-first-run --enable-logging=stderr"
+    options = (
+        "--headless --no-sandbox --disable-gpu --no-first-run --enable-logging=stderr"
+    )
     with serving(project, "make", "local", port=free_port()) as address:
         for page, text in (
             ("/", html.escape(AWKWARD, quote=False)),

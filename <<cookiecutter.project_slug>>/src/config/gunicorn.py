@@ -37,7 +37,10 @@ max_requests_jitter = 1000
 accesslog = None
 logconfig_dict = {
     **LOGGING,
-    "loggers": {**LOGGING["loggers"], "gunicorn.error": {"handlers": []}},
+    "loggers": {
+        **LOGGING["loggers"],
+        "gunicorn.error": {"handlers": [], "propagate": True},
+    },
 }
 
 
