@@ -17,11 +17,12 @@ from jinja2.ext import Extension
 # The packages in src/ and those that the locked requirements bring.
 IMPORTED = set(
     """
-    asgiref ast_serialize build click config coverage csp dj_database_url django
-    django_stubs django_stubs_ext dotenv environs gunicorn iniconfig librt marshmallow
-    mypy mypy_extensions packaging pathspec pip piptools pluggy psycopg2 pygments
-    pyproject_hooks pytest pytest_cov pytest_django pythonjsonlogger ruff setuptools
-    sqlparse static templates tests typing_extensions users wheel whitenoise yaml
+    anyio asgiref ast_serialize build click config coverage csp dj_database_url django
+    django_browser_reload django_stubs django_stubs_ext django_watchfiles dotenv
+    environs gunicorn idna iniconfig librt marshmallow mypy mypy_extensions packaging
+    pathspec pip piptools pluggy psycopg2 pygments pyproject_hooks pytest pytest_cov
+    pytest_django pythonjsonlogger ruff setuptools sqlparse static templates tests
+    typing_extensions users watchfiles wheel whitenoise yaml
     """.split()  # noqa: SIM905
 )
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"

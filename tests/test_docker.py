@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import generate
+from .conftest import generate, make
 from .test_project import free_port
 
 MEGABYTE = 1_000_000
@@ -372,3 +373,91 @@ def test_other_python_and_django_build_and_serve(
             assert status(f"{address}/") == 200
     finally:
         docker("image", "rm", "--force", tag)
+
+
+@pytest.fixture(scope="module")
+def development(project: Path) -> Iterator[tuple[Path, str]]:
+    """The project served by `make up`: its folder and address."""
+    port = free_port()
+    make(project, "up", f"PORT={port}")
+    try:
+        yield project, f"http://127.0.0.1:{port}"
+    finally:
+        make(project, "down")
+        docker("volume", "rm", "slim-test_db")
+
+
+def page(address: str) -> str:
+    """What the address shows, or nothing while it does not answer."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as response:
+            return response.read().decode()
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("src/templates/index.html", "The service is running", "Still running"),
+        ("src/config/views.py", '"Database":', '"Storage":'),
+    ],
+)
+def test_change_is_live(
+    development: tuple[Path, str], file: str, before: str, after: str
+) -> None:
+    project, address = development
+    path = project / file
+    original = path.read_text()
+    path.write_text(original.replace(before, after))
+    try:
+        eventually(lambda: after.strip('":') in page(address), seconds=10)
+    finally:
+        path.write_text(original)
+
+
+def test_development_is_on_postgresql_and_reloads_the_browser(
+    development: tuple[Path, str],
+) -> None:
+    _, address = development
+    eventually(lambda: "<dd>PostgreSQL</dd>" in page(address))
+    assert "reload-listener.js" in page(address)
+
+
+def test_nothing_in_the_checkout_belongs_to_another_user(
+    development: tuple[Path, str],
+) -> None:
+    project, _ = development
+    owner = project.stat().st_uid
+    assert {path.lstat().st_uid for path in project.rglob("*")} == {owner}
+
+
+@pytest.mark.parametrize("django_version", ["5.2", "6.1"])
+def test_projects_own_tests_pass_in_the_container_on_postgresql(
+    tmp_path: Path, django_version: str
+) -> None:
+    slug = f"slim_own_{django_version[0]}"
+    project = generate(tmp_path, project_slug=slug, django_version=django_version)
+    try:
+        make(project, "up", f"PORT={free_port()}")
+        run = ["docker", "compose", "exec", "-T", "web", "pytest"]
+        environ = os.environ | {"SECRET_KEY": SECRET}
+        tests = subprocess.run(
+            run, cwd=project, env=environ, capture_output=True, text=True, check=False
+        )
+        assert tests.returncode == 0, tests.stdout + tests.stderr
+    finally:
+        make(project, "down")
+        docker("volume", "rm", f"{slug.replace('_', '-')}_db", check=False)
+
+
+def test_production_image_runs_locally(tmp_path: Path) -> None:
+    project = generate(tmp_path, project_slug="slim_prod")
+    port = free_port()
+    try:
+        make(project, "prod", f"PORT={port}")
+        for path in ("/", "/startupz", "/admin/login/"):
+            assert status(f"http://127.0.0.1:{port}{path}") == 200
+    finally:
+        make(project, "down")
+        docker("volume", "rm", "slim-prod_db", check=False)

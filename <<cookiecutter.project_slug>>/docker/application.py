@@ -21,4 +21,5 @@ fix_timestamps("application")
 
 assemble("application")
 check_imports(modules(app), environ | {"PYTHONPATH": f"{APP}"})
-run("python3", f"{APP}/manage.py", "check", "--deploy", "--fail-level", "WARNING", env=environ)
+check = ["check", "--deploy", "--fail-level", "WARNING"]
+run("python3", f"{APP}/manage.py", *check, env=environ)

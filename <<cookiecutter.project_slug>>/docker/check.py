@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from layers import layer
@@ -31,17 +32,25 @@ def assemble(*names: str) -> None:
         shutil.copytree(layer(name), ROOT, symlinks=True, dirs_exist_ok=True)
 
 
-def run(*command: str, root: Path = ROOT, **kwargs: object) -> str:
-    """The output of a command in the root file system; its failure ends the build."""
+def enter(root: Path) -> None:
+    """Make a folder the root of this process."""
+    os.chroot(root)
+    os.chdir("/")
+
+
+def run(*command: str, root: Path = ROOT, given: str = "", env: dict[str, str]) -> str:
+    """The output of a command in the root; the build ends if it fails."""
     result = subprocess.run(
         command,
-        preexec_fn=lambda: (os.chroot(root), os.chdir("/")),
+        preexec_fn=partial(enter, root),
+        input=given,
+        env=env,
         stdout=subprocess.PIPE,
         text=True,
-        **kwargs,  # type: ignore[call-overload]
+        check=False,
     )
     if result.returncode:
-        sys.exit(f"{' '.join(command)}: failed, see above")
+        sys.exit(f"{' '.join(command)}: failed in the production image, see above")
     return result.stdout
 
 
@@ -59,16 +68,10 @@ def modules(folder: Path) -> list[str]:
 
 def failing(names: list[str], root: Path, environ: dict[str, str]) -> dict[str, str]:
     """Those of the modules that cannot be imported in the root, and why."""
-    return json.loads(
-        run(
-            "python3",
-            "-c",
-            IMPORT,
-            root=root,
-            input=json.dumps(names),
-            env=environ | {"PYTHONDONTWRITEBYTECODE": "1"},
-        )
-    )
+    python = ["python3", "-c", IMPORT]
+    output = run(*python, root=root, given=json.dumps(names), env=environ)
+    problems: dict[str, str] = json.loads(output)
+    return problems
 
 
 def check_imports(
@@ -93,9 +96,10 @@ def check_libraries() -> None:
             continue
         result = subprocess.run(
             [f"/{loader.relative_to(ROOT)}", "--list", f"/{library.relative_to(ROOT)}"],
-            preexec_fn=lambda: (os.chroot(ROOT), os.chdir("/")),
+            preexec_fn=partial(enter, ROOT),
             capture_output=True,
             text=True,
+            check=False,
         )
         missing = [
             line for line in result.stderr.splitlines() if "loading shared" in line

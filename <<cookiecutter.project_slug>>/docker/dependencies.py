@@ -22,7 +22,9 @@ packages = layer("dependencies", PACKAGES)
 packages.parent.mkdir(parents=True)
 layer("python", PACKAGES).rename(packages)
 libraries = [*packages.rglob("*.so"), *layer("python", PREFIX).rglob("*.so*")]
-subprocess.run(["strip", "--strip-unneeded", "--remove-section=.note.gnu.build-id", *libraries], check=True)
+# The build id would differ from build to build.
+strip = ["strip", "--strip-unneeded", "--remove-section=.note.gnu.build-id"]
+subprocess.run([*strip, *libraries], check=True)
 compile_modules("python", LIBRARY)
 compile_modules("dependencies", PACKAGES)
 remove_translations("dependencies", languages())

@@ -1,15 +1,13 @@
 """gunicorn in a container: https://docs.gunicorn.org/en/stable/settings.html.
 
-WEB_CONCURRENCY sets the number of processes and WEB_THREADS that of threads in each. The
-defaults are for one CPU; the number of CPUs that a container sees is its node's.
+WEB_CONCURRENCY sets the number of processes and WEB_THREADS that of threads in each.
+The defaults are for one CPU; the CPUs that a container sees are all of its node's.
 """
 
 import gc
 import os
 import signal
 from types import FrameType
-
-from gunicorn.workers.base import Worker
 
 from config.health import HealthMiddleware
 from config.settings import LOGGING
@@ -35,13 +33,7 @@ max_requests_jitter = 1000
 
 # `config.request_log` has one line for each request.
 accesslog = None
-logconfig_dict = {
-    **LOGGING,
-    "loggers": {
-        **LOGGING["loggers"],
-        "gunicorn.error": {"handlers": [], "propagate": True},
-    },
-}
+logconfig_dict = LOGGING
 
 
 def when_ready(server: object) -> None:
@@ -50,8 +42,8 @@ def when_ready(server: object) -> None:
     gc.freeze()
 
 
-def post_worker_init(worker: Worker) -> None:
-    """Make /readyz answer 503 from SIGTERM on, while requests in flight are finished."""
+def post_worker_init(worker: object) -> None:
+    """Make /readyz answer 503 from SIGTERM on, while requests in flight end."""
     stop = signal.getsignal(signal.SIGTERM)
 
     def stopping(number: int, frame: FrameType | None) -> None:

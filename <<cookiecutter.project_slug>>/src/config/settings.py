@@ -6,6 +6,7 @@ https://docs.djangoproject.com/en/<< cookiecutter.django_version >>/ref/settings
 """
 
 import logging
+from importlib.util import find_spec
 from pathlib import Path
 
 from environs import validate
@@ -87,6 +88,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
 ]
 
+# Installed in the development container alone: reloads server and browser at once.
+RELOAD = ["django_browser_reload", "django_watchfiles"]
+RELOADING = DEBUG and all(map(find_spec, RELOAD))
+if RELOADING:
+    INSTALLED_APPS += RELOAD
+
 MIDDLEWARE = [
     # Probes come by IP address and without TLS: ahead of every check of both.
     "config.health.HealthMiddleware",
@@ -105,6 +112,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
+
+if RELOADING:
+    MIDDLEWARE.append("django_browser_reload.middleware.BrowserReloadMiddleware")
 
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -214,6 +224,7 @@ LOGGING = {
         # `request_log` has one line for every request already.
         "django.request": {"level": "ERROR"},
         "django.server": {"handlers": [], "propagate": True, "level": "ERROR"},
+        "gunicorn.error": {"handlers": [], "propagate": True},
     },
 }
 

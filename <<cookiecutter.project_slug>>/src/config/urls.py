@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from config.views import index
 
@@ -12,3 +12,5 @@ urlpatterns = [
     path("", index, name="index"),
     path("admin/", admin.site.urls),
 ]
+if settings.RELOADING:
+    urlpatterns.append(path("__reload__/", include("django_browser_reload.urls")))
