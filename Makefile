@@ -27,7 +27,7 @@ $(DEMO)/.generated: .venv/installed $(TEMPLATE)
 
 .PHONY: test
 test: .venv/installed ## Run all tests that this machine can run, and say which it cannot
-	$(BIN)/pytest --numprocesses auto --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 .PHONY: lint
 lint: .venv/installed ## Check the style of hooks and tests

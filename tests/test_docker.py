@@ -47,7 +47,6 @@ def why_no_docker() -> str | None:
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.xdist_group("docker"),
     pytest.mark.skipif(bool(why_no_docker()), reason=why_no_docker() or ""),
 ]
 
@@ -449,6 +448,14 @@ def test_projects_own_tests_pass_in_the_container_on_postgresql(
     finally:
         make(project, "down")
         docker("volume", "rm", f"{slug.replace('_', '-')}_db", check=False)
+
+
+def test_make_builds_the_image_of_the_commit(project: Path) -> None:
+    tag = "slim-test:made"
+    make(project, "image", f"IMAGE={tag}")
+    labels = json.loads(docker("image", "inspect", tag).stdout)[0]["Config"]["Labels"]
+    docker("image", "rm", tag)
+    assert labels["org.opencontainers.image.title"] == "slim-test"
 
 
 def test_production_image_runs_locally(tmp_path: Path) -> None:
