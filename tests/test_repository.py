@@ -45,11 +45,21 @@ def test_readme_shows_the_questions() -> None:
             assert label in readme
 
 
-def test_nothing_names_a_machine() -> None:
+def committed() -> list[str]:
+    """The paths of all files that git tracks."""
     files = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    for name in files.stdout.splitlines():
+    return files.stdout.splitlines()
+
+
+def test_only_pictures_are_binary() -> None:
+    binary = {name for name in committed() if b"\0" in (ROOT / name).read_bytes()}
+    assert {name for name in binary if not name.startswith("docs/images/")} == set()
+
+
+def test_nothing_names_a_machine() -> None:
+    for name in committed():
         content = (ROOT / name).read_bytes()
         for trace in (b"/opt/" + b"wheels", b"/work/" + b"main", b"find-" + b"links /"):
             assert trace not in content, name
