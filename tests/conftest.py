@@ -124,20 +124,23 @@ def environment(project: Path, django_version: str) -> None:
     (kept / ".venv" / "installed").touch()
 
 
-def make(folder: Path, *args: str, **kwargs: object) -> str:
-    """Run make in the folder, as a user would; its output, which must be a success."""
-    result = subprocess.run(
+def attempt(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run make in the folder, as a user would, whether or not it succeeds."""
+    return subprocess.run(
         ["make", *args],
         cwd=folder,
         env=clean_environ(),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         text=True,
         check=False,
-        **kwargs,  # type: ignore[call-overload]
     )
-    assert result.returncode == 0, result.stdout
+
+
+def make(folder: Path, *args: str) -> str:
+    """Run make in the folder; its standard output, for it must succeed."""
+    result = attempt(folder, *args)
+    assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tarfile
 import tempfile
@@ -421,6 +422,19 @@ def test_development_is_on_postgresql_and_reloads_the_browser(
     _, address = development
     eventually(lambda: "<dd>PostgreSQL</dd>" in page(address))
     assert "reload-listener.js" in page(address)
+
+
+def test_logs_are_followed(development: tuple[Path, str]) -> None:
+    project, _ = development
+    logs = subprocess.Popen(
+        ["make", "logs"], cwd=project, stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert any(b"Starting development server" in line for line in logs.stdout)
+        assert logs.poll() is None
+    finally:
+        os.killpg(logs.pid, signal.SIGTERM)
+        logs.communicate(timeout=20)
 
 
 def test_nothing_in_the_checkout_belongs_to_another_user(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Answers, clean_environ, environment, generate, make
+from .conftest import Answers, attempt, clean_environ, environment, generate, make
 
 AWKWARD = 'O\'Brien & "Söhne" <test> {{x}} ${HOME}'
 
@@ -32,6 +32,7 @@ def fresh(tmp_path: Path, answers: Answers) -> Path:
 def test_its_lint_and_tests_pass(fresh: Path) -> None:
     make(fresh, "lint")
     make(fresh, "test")
+    make(fresh, "test", "ARGS=-k health")
 
 
 def test_awkward_name_is_only_text(tmp_path: Path) -> None:
@@ -145,6 +146,9 @@ def test_lock_changes_nothing_that_is_locked(tmp_path: Path) -> None:
     before = [pins.findall(lock.read_text()) for lock in locks]
     make(project, "lock")
     assert [pins.findall(lock.read_text()) for lock in locks] == before
+    (project / ".venv").unlink()  # shared with other tests; a new one is installed
+    make(project, "lock", "ARGS=--upgrade")
+    make(project, "test", "ARGS=tests/test_requirements.py")
 
 
 def test_superuser_is_created(fresh: Path) -> None:
@@ -161,14 +165,7 @@ def test_port_in_use_is_a_clear_error(fresh: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        result = subprocess.run(
-            ["make", "local", f"PORT={listener.getsockname()[1]}"],
-            cwd=fresh,
-            env=clean_environ(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        result = attempt(fresh, "local", f"PORT={listener.getsockname()[1]}")
     assert result.returncode != 0
     assert "That port is already in use" in result.stderr + result.stdout
 
@@ -181,13 +178,6 @@ def test_env_is_written_anew_in_a_clone(fresh: Path) -> None:
 
 def test_no_suitable_python_is_a_clear_error(tmp_path: Path) -> None:
     project = generate(tmp_path)
-    result = subprocess.run(
-        ["make", "test", "PYTHON="],
-        cwd=project,
-        env=clean_environ(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = attempt(project, "test", "PYTHON=")
     assert result.returncode != 0
     assert "No Python 3.11 or newer with venv found" in result.stderr

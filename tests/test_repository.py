@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, clean_environ
+from .conftest import ROOT, attempt
 from .test_project import PAGES, free_port, serving, status
 
 
@@ -23,14 +23,7 @@ def test_demo_serves_and_names_its_port_when_taken(clone: Path) -> None:
     with serving(clone, "make", "demo", port=port) as address:
         for page in PAGES:
             assert status(address + page) == 200
-        again = subprocess.run(
-            ["make", "demo", f"PORT={port}"],
-            cwd=clone,
-            env=clean_environ(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        again = attempt(clone, "demo", f"PORT={port}")
     assert again.returncode != 0
     assert "That port is already in use" in again.stderr
     assert "pip install" not in again.stdout
