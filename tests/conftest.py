@@ -145,8 +145,12 @@ def make(folder: Path, *args: str) -> str:
 
 
 def clean_environ() -> dict[str, str]:
-    """The environment without what pytest, make and virtual environments add to it."""
+    """The environment without what pytest, make and virtual environments add to it.
+
+    Make hands on what it was given on its command line, such as ARGS.
+    """
     added = ("PYTEST_", "COV_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "DJANGO_", "PYTHON")
+    added += ("ARGS", "PORT")
     environ = {k: v for k, v in os.environ.items() if not k.startswith(added)}
     environ["PATH"] = os.pathsep.join(
         part
