@@ -1,0 +1,195 @@
+"""The development container."""
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ..conftest import generate, make
+from ..test_project import free_port
+from .conftest import SECRET, docker, eventually
+
+
+@pytest.fixture(scope="module")
+def development(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Path, str]]:
+    """A project served by `make up`: its folder and address."""
+    project = generate(tmp_path_factory.mktemp("dev"), project_slug="slim_dev")
+    port = free_port()
+    make(project, "up", f"PORT={port}")
+    try:
+        yield project, f"http://127.0.0.1:{port}"
+    finally:
+        make(project, "down")
+        docker("volume", "rm", "slim-dev_db")
+
+
+def page(address: str) -> str:
+    """What the address shows, or nothing while it does not answer."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as response:
+            return response.read().decode()
+    except OSError:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after"),
+    [
+        ("src/templates/index.html", "The service is running", "Still running"),
+        ("src/config/views.py", '"Database":', '"Storage":'),
+    ],
+)
+def test_change_is_live(
+    development: tuple[Path, str], file: str, before: str, after: str
+) -> None:
+    project, address = development
+    path = project / file
+    original = path.read_text()
+    path.write_text(original.replace(before, after))
+    try:
+        eventually(lambda: after.strip('":') in page(address), seconds=10)
+    finally:
+        path.write_text(original)
+
+
+def test_development_is_on_postgresql_and_reloads_the_browser(
+    development: tuple[Path, str],
+) -> None:
+    _, address = development
+    eventually(lambda: "<dd>PostgreSQL</dd>" in page(address))
+    assert "reload-listener.js" in page(address)
+
+
+def test_logs_are_followed(development: tuple[Path, str]) -> None:
+    project, _ = development
+    logs = subprocess.Popen(
+        ["make", "logs"], cwd=project, stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert any(b"Starting development server" in line for line in logs.stdout)
+        assert logs.poll() is None
+    finally:
+        os.killpg(logs.pid, signal.SIGTERM)
+        logs.communicate(timeout=20)
+
+
+def test_nothing_in_the_checkout_belongs_to_another_user(
+    development: tuple[Path, str],
+) -> None:
+    project, _ = development
+    owner = project.stat().st_uid
+    assert {path.lstat().st_uid for path in project.rglob("*")} == {owner}
+
+
+@pytest.mark.parametrize("django_version", ["5.2", "6.1"])
+def test_projects_own_tests_pass_in_the_container_on_postgresql(
+    tmp_path: Path, django_version: str
+) -> None:
+    slug = f"slim_own_{django_version[0]}"
+    project = generate(tmp_path, project_slug=slug, django_version=django_version)
+    try:
+        make(project, "up", f"PORT={free_port()}")
+        run = ["docker", "compose", "exec", "-T", "web", "pytest"]
+        environ = os.environ | {"SECRET_KEY": SECRET}
+        tests = subprocess.run(
+            run, cwd=project, env=environ, capture_output=True, text=True, check=False
+        )
+        assert tests.returncode == 0, tests.stdout + tests.stderr
+    finally:
+        make(project, "down")
+        docker("volume", "rm", f"{slug.replace('_', '-')}_db", check=False)
+
+
+class IDE:
+    """Enough of PyCharm's debug server: one connection, lines of `command id text`."""
+
+    RUN, SUSPENDED, RESUME, BREAKPOINT, VERSION = 101, 105, 106, 111, 501
+
+    def __init__(self, server: socket.socket) -> None:
+        self.connection, _ = server.accept()
+        self.lines = self.connection.makefile("r")
+
+    def close(self) -> None:
+        """Stop debugging."""
+        self.lines.close()
+        self.connection.close()
+
+    def send(self, command: int, *text: str) -> None:
+        """Tell the debugged process."""
+        self.connection.sendall(f"{command}\t1\t{chr(9).join(text)}\n".encode())
+
+    def wait(self, command: int) -> str:
+        """What the debugged process next tells with this command."""
+        for line in self.lines:
+            number, _, text = line.split("\t", 2)
+            if int(number) == command:
+                return urllib.parse.unquote(text)
+        raise EOFError
+
+
+@contextlib.contextmanager
+def debug_server() -> Iterator[socket.socket]:
+    """Where the IDE listens."""
+    with socket.create_server(("0.0.0.0", 0)) as server:
+        server.settimeout(60)
+        yield server
+
+
+def debugged(project: Path, address: str, port: int) -> None:
+    """Serve the project anew, to be debugged by an IDE that listens at the port."""
+    environ = os.environ | {
+        "PYCHARM_DEBUG_HOST": "host.docker.internal",
+        "PYCHARM_DEBUG_PORT": str(port),
+    }
+    up = ["make", "up", f"PORT={urllib.parse.urlsplit(address).port}"]
+    subprocess.run(up, cwd=project, env=environ, check=True, capture_output=True)
+
+
+def test_breakpoint_is_hit_and_again_after_a_reload(
+    development: tuple[Path, str],
+) -> None:
+    project, address = development
+    views = project / "src/config/views.py"
+    line = views.read_text().splitlines().index("    versions = {}") + 1
+    with debug_server() as server, ThreadPoolExecutor() as pool:
+        up = pool.submit(debugged, project, address, server.getsockname()[1])
+        for _ in range(2):
+            with contextlib.closing(IDE(server)) as ide:
+                ide.send(IDE.VERSION, "263", "UNIX")
+                where = ["python-line", "/project/src/config/views.py", str(line)]
+                ide.send(IDE.BREAKPOINT, *where, "None", "NONE", "None", "None")
+                ide.send(IDE.RUN, "")
+                up.result()
+                eventually(lambda: page(f"{address}/livez"))
+                answer = pool.submit(page, address)
+                suspended = ide.wait(IDE.SUSPENDED)
+                assert f'name="index" file="{where[1]}" line="{line}"' in suspended
+                assert not answer.done()
+                ide.send(IDE.RESUME, re.search('thread id="([^"]+)"', suspended)[1])
+                assert "The service is running" in answer.result()
+                views.touch()
+
+
+def test_service_runs_on_when_no_ide_listens(development: tuple[Path, str]) -> None:
+    project, address = development
+    port = free_port()
+    debugged(project, address, port)
+    eventually(lambda: page(address))
+    command = ["docker", "compose", "logs", "web"]
+    environ = os.environ | {"SECRET_KEY": SECRET}
+    logs = subprocess.run(
+        command, cwd=project, env=environ, capture_output=True, text=True, check=True
+    ).stdout
+    assert logs.count(f"host.docker.internal:{port}") == 1
+    assert "Traceback" not in logs

@@ -1,0 +1,166 @@
+"""The production image: what it weighs and holds. Figures hold for Python 3.13."""
+
+import gzip
+import hashlib
+import io
+import json
+import re
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from ..conftest import make
+from .conftest import MEGABYTE, NAME, build, docker, layers
+
+
+@pytest.fixture(scope="module")
+def image_layers(image: str) -> list[bytes]:
+    """The layers of the production image."""
+    return layers(image)
+
+
+@pytest.fixture(scope="module")
+def files(image_layers: list[bytes]) -> dict[str, tarfile.TarInfo]:
+    """Everything in the production image, by its path."""
+    found = {}
+    for layer in image_layers:
+        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+            found |= {f"/{member.name}": member for member in archive}
+    return found
+
+
+def test_size(image: str) -> None:
+    size = json.loads(docker("image", "inspect", image).stdout)[0]["Size"]
+    assert size <= 42 * MEGABYTE
+
+
+def test_size_as_pushed(image_layers: list[bytes]) -> None:
+    assert sum(len(gzip.compress(layer, 6)) for layer in image_layers) <= 16 * MEGABYTE
+
+
+def test_change_of_code_pushes_little(
+    project: Path, image_layers: list[bytes], tmp_path: Path
+) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(project, changed)
+    with (changed / "src/config/views.py").open("a") as views:
+        views.write("# changed\n")
+    with build(changed, name="changed") as tag:
+        new = [layer for layer in layers(tag) if layer not in image_layers]
+    assert 0 < sum(len(gzip.compress(layer, 6)) for layer in new) <= 1.5 * MEGABYTE
+
+
+def test_dependencies_are_a_layer_of_their_own(image_layers: list[bytes]) -> None:
+    (layer,) = (layer for layer in image_layers if b"site-packages/django/" in layer)
+    assert len(gzip.compress(layer, 6)) <= 8 * MEGABYTE
+
+
+def checksum(content: bytes) -> str:
+    """What tells contents apart, in a length that a failing test can show."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def digests(layers: list[bytes]) -> dict[tuple[int, str], tuple[object, ...]]:
+    """What tells files apart, by the number of their layer and their path."""
+    found = {}
+    for number, layer in enumerate(layers):
+        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.isfile() else None
+                about = (member.mode, member.mtime, member.linkname)
+                digest = checksum(content.read()) if content else ""
+                found[number, member.name] = (*about, digest)
+    return found
+
+
+def test_two_builds_are_identical(project: Path, image_layers: list[bytes]) -> None:
+    with build(project, "--no-cache", name="again") as tag:
+        again = layers(tag)
+    assert digests(again) == digests(image_layers)
+    assert list(map(checksum, again)) == list(map(checksum, image_layers))
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"bin/(sh|ash|bash|busybox|apk|pip[0-9.]*|gcc|cc|ld)$",
+        r"/site-packages/(pip|setuptools|pytest|pydevd|debugpy|mypy)",
+        r"\.(po|h|c|a|pyx)$",
+        r"^/app/(.*/)?tests?/",
+        r"/python3[0-9.]*/(test|idlelib|tkinter|ensurepip)/",
+        r"/\.(env|git)",
+        r"/staticfiles/.*/jquery\.[0-9a-f]{12}\.js",
+    ],
+)
+def test_what_production_does_without(
+    files: dict[str, tarfile.TarInfo], pattern: str
+) -> None:
+    assert [name for name in files if re.search(pattern, name)] == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^/lib/apk/db/installed$",
+        r"^/etc/os-release$",
+        r"^/etc/alpine-release$",
+        r"^/etc/ssl/cert\.pem$",
+        r"^/usr/share/zoneinfo/Europe/Berlin$",
+        r"/site-packages/django-[0-9.]+\.dist-info/METADATA$",
+        r"/site-packages/django/conf/locale/en/LC_MESSAGES/django\.mo$",
+        r"^/app/config/views\.py$",
+        r"^/app/staticfiles/site\.[0-9a-f]+\.css\.gz$",
+    ],
+)
+def test_what_production_needs(files: dict[str, tarfile.TarInfo], pattern: str) -> None:
+    assert [name for name in files if re.search(pattern, name)]
+
+
+def test_nobody_but_root_owns_or_writes(files: dict[str, tarfile.TarInfo]) -> None:
+    for name, member in files.items():
+        assert (member.uid, member.gid) == (0, 0), name
+        assert not member.mode & 0o6000, name
+        if not member.issym() and name.rstrip("/") != "/tmp":
+            assert not member.mode & 0o022, name
+
+
+def test_secret_of_the_build_is_nowhere(image: str, image_layers: list[bytes]) -> None:
+    history = docker("history", "--no-trunc", image).stdout.encode()
+    for content in [history, *image_layers]:
+        assert b"only for the build" not in content
+
+
+def test_there_is_no_shell(image: str) -> None:
+    result = docker("run", "--rm", "--entrypoint", "/bin/sh", image, check=False)
+    assert result.returncode == 127
+
+
+def test_user_is_a_number_that_is_not_root(image: str) -> None:
+    config = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]
+    assert re.fullmatch(r"[1-9]\d{4,}:[1-9]\d{4,}", config["User"])
+    assert config["Labels"]["org.opencontainers.image.revision"]
+
+
+@pytest.mark.parametrize(
+    "module", ["sqlite3", "asyncio", "unittest", "pydoc", "ctypes"]
+)
+def test_next_dependency_finds_its_modules(image: str, module: str) -> None:
+    docker("run", "--rm", "--entrypoint", "python3", image, "-c", f"import {module}")
+
+
+def test_time_zones_and_authorities_are_there(image: str) -> None:
+    script = (
+        "import ssl, zoneinfo; zoneinfo.ZoneInfo('Asia/Tokyo');"
+        "assert ssl.create_default_context().cert_store_stats()['x509_ca'] > 50"
+    )
+    docker("run", "--rm", "--entrypoint", "python3", image, "-c", script)
+
+
+def test_make_builds_the_image_of_the_commit(project: Path) -> None:
+    tag = f"{NAME}:made"
+    make(project, "image", f"IMAGE={tag}")
+    labels = json.loads(docker("image", "inspect", tag).stdout)[0]["Config"]["Labels"]
+    docker("image", "rm", tag)
+    assert labels["org.opencontainers.image.title"] == "slim-test"
