@@ -65,7 +65,7 @@ def build(project: Path, *args: str, name: str) -> Iterator[str]:
     """An image, built for as long as it is needed; with Python 3.13."""
     tag = f"{NAME}:{name}"
     python = ["--build-arg", "PYTHON_VERSION=3.13"]
-    docker("build", "--quiet", "--tag", tag, *python, *args, str(project))
+    docker("build", "--progress=plain", "--tag", tag, *python, *args, str(project))
     try:
         yield tag
     finally:

@@ -6,13 +6,20 @@ import io
 import json
 import re
 import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from ..conftest import make
-from .conftest import MEGABYTE, NAME, build, docker, layers
+from ..conftest import environment, generate, make
+from .conftest import MEGABYTE, NAME, RESTRICTED, SECRET, build, docker, layers
+
+# What projects add first.
+NEXT_DEPENDENCIES = [
+    *("Pillow", "djangorestframework", "celery", "redis", "sentry-sdk"),
+    *("boto3", "lxml", "numpy", "httpx", "cryptography"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -143,11 +150,53 @@ def test_user_is_a_number_that_is_not_root(image: str) -> None:
     assert config["Labels"]["org.opencontainers.image.revision"]
 
 
+def test_next_dependencies_install_and_work(tmp_path: Path) -> None:
+    project = generate(tmp_path, project_slug="slim_next")
+    environment(project, "5.2")
+    with (project / "requirements/base.in").open("a") as requirements:
+        requirements.write("\n".join(NEXT_DEPENDENCIES))
+    make(project, "lock")
+    with build(project, name="next") as tag:
+        options = [
+            "--env",
+            f"SECRET_KEY={SECRET}",
+            "--env",
+            "DATABASE_URL=sqlite://:memory:",
+        ]
+        uses = subprocess.run(
+            [
+                "docker",
+                "run",
+                "--rm",
+                "--interactive",
+                *RESTRICTED,
+                *options,
+                tag,
+                "shell",
+            ],
+            input=Path(__file__).with_name("next_dependencies.py").read_text(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert "all work" in uses.stdout, uses.stderr
+
+
 @pytest.mark.parametrize(
-    "module", ["sqlite3", "asyncio", "unittest", "pydoc", "ctypes"]
+    "modules",
+    [
+        "asyncio, concurrent.futures, multiprocessing",
+        "bz2, lzma, zipfile, zlib",
+        "ctypes, curses, readline",
+        "dbm.gnu, dbm.ndbm, shelve, sqlite3",
+        "encodings.big5, encodings.idna, encodings.shift_jis",
+        "doctest, pdb, pydoc, unittest.mock",
+        "venv, wsgiref.simple_server, xml.sax, xmlrpc.client",
+        "django.contrib.postgres.fields, django.contrib.sitemaps",
+    ],
 )
-def test_next_dependency_finds_its_modules(image: str, module: str) -> None:
-    docker("run", "--rm", "--entrypoint", "python3", image, "-c", f"import {module}")
+def test_next_dependency_finds_its_modules(image: str, modules: str) -> None:
+    docker("run", "--rm", "--entrypoint", "python3", image, "-c", f"import {modules}")
 
 
 def test_time_zones_and_authorities_are_there(image: str) -> None:
