@@ -147,7 +147,8 @@ def make(folder: Path, *args: str) -> str:
 def clean_environ() -> dict[str, str]:
     """The environment without what pytest, make and virtual environments add to it.
 
-    Make hands on what it was given on its command line, such as ARGS.
+    Make hands on what it was given on its command line, such as ARGS. Generated
+    projects run their commands on this host unless they are told otherwise.
     """
     added = ("PYTEST_", "COV_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "DJANGO_", "PYTHON")
     added += ("ARGS", "PORT")
@@ -157,4 +158,4 @@ def clean_environ() -> dict[str, str]:
         for part in environ["PATH"].split(os.pathsep)
         if Path(part) != Path(sys.executable).parent
     )
-    return environ
+    return environ | {"IN": "host"}

@@ -18,6 +18,8 @@ from ..conftest import generate, make
 from ..test_project import free_port
 from .conftest import SECRET, docker, eventually
 
+COMMANDS = ["lint", "test", "format", "migrations", "lock"]
+
 
 @pytest.fixture(scope="module")
 def development(
@@ -93,22 +95,45 @@ def test_nothing_in_the_checkout_belongs_to_another_user(
 
 
 @pytest.mark.parametrize("django_version", ["5.2", "6.1"])
-def test_projects_own_tests_pass_in_the_container_on_postgresql(
+def test_daily_commands_need_nothing_but_docker(
     tmp_path: Path, django_version: str
 ) -> None:
     slug = f"slim_own_{django_version[0]}"
     project = generate(tmp_path, project_slug=slug, django_version=django_version)
     try:
-        make(project, "up", f"PORT={free_port()}")
-        run = ["docker", "compose", "exec", "-T", "web", "pytest"]
-        environ = os.environ | {"SECRET_KEY": SECRET}
-        tests = subprocess.run(
-            run, cwd=project, env=environ, capture_output=True, text=True, check=False
-        )
-        assert tests.returncode == 0, tests.stdout + tests.stderr
+        for command in COMMANDS:
+            make(project, command, "IN=container")
+        assert {path.lstat().st_uid for path in project.rglob("*")} == {os.getuid()}
+        assert not (project / ".venv").exists()
     finally:
         make(project, "down")
         docker("volume", "rm", f"{slug.replace('_', '-')}_db", check=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "typed", "shown"),
+    [
+        ("psql", r"\dt users*", "users_user"),
+        (
+            "shell",
+            "from django.db import connection as c; print(c.vendor)",
+            "postgresql",
+        ),
+    ],
+)
+def test_shells_open_the_services_database(
+    development: tuple[Path, str], command: str, typed: str, shown: str
+) -> None:
+    project, _ = development
+    result = subprocess.run(
+        ["make", command, "IN=container"],
+        cwd=project,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown in result.stdout, result.stderr
 
 
 class IDE:

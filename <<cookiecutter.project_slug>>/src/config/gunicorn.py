@@ -1,20 +1,18 @@
 """gunicorn in a container: https://docs.gunicorn.org/en/stable/settings.html.
 
 WEB_CONCURRENCY sets the number of processes and WEB_THREADS that of threads in each.
-The defaults are for one CPU; the CPUs that a container sees are all of its node's.
 """
 
 import gc
-import os
 import signal
 from types import FrameType
 
 from config.health import HealthMiddleware
-from config.settings import LOGGING
+from config.settings import LOGGING, WEB_CONCURRENCY, WEB_THREADS
 
 bind = "0.0.0.0:8000"  # noqa: S104
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "4"))
+workers = WEB_CONCURRENCY
+threads = WEB_THREADS
 worker_class = "gthread"
 
 # Loaded once and shared by all processes.

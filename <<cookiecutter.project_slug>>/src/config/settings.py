@@ -164,6 +164,12 @@ if DATABASE and DATABASE["ENGINE"] == "django.db.backends.postgresql":
 DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
+# Server -------------------------------------------------------------------------
+
+# For one CPU; the CPUs that a container sees are all of its node's.
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", default=2, validate=validate.Range(min=1))
+WEB_THREADS = env.int("WEB_THREADS", default=4, validate=validate.Range(min=1))
+
 # Language and time --------------------------------------------------------------
 
 LANGUAGE_CODE = "en-us"
