@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import environment, generate, make
+from ..conftest import attempt, environment, generate, make
 from .conftest import MEGABYTE, NAME, RESTRICTED, SECRET, build, docker, layers
 
 # What projects add first.
@@ -131,6 +131,38 @@ def test_nobody_but_root_owns_or_writes(files: dict[str, tarfile.TarInfo]) -> No
         assert not member.mode & 0o6000, name
         if not member.issym() and name.rstrip("/") != "/tmp":
             assert not member.mode & 0o022, name
+
+
+def test_size_is_explained_to_the_byte(project: Path) -> None:
+    shown = make(project, "size")
+    with build(project, "--build-arg", "PYTHON_VERSION=3.14", name="3.14") as tag:
+        total = 0
+        for layer in layers(tag):
+            with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+                total += sum(member.size for member in archive)
+    assert f"{total:,}   budget" in shown
+    for part in ("libcrypto3", "libpython3.14", "django", "staticfiles"):
+        assert part in shown
+        assert part in (project / "image-size.html").read_text()
+
+
+def test_over_its_budget_the_image_is_refused_and_what_grew_is_named(
+    tmp_path: Path,
+) -> None:
+    project = generate(tmp_path, project_slug="slim_size")
+    make(project, "size")
+    record = project / "image-size.json"
+    sizes = json.loads(record.read_text())
+    sizes["dependencies django"] -= 1000
+    record.write_text(json.dumps(sizes))
+    settings = project / "pyproject.toml"
+    settings.write_text(settings.read_text().replace("bytes = 48", "bytes = 20"))
+    result = attempt(project, "size")
+    assert result.returncode
+    assert result.stderr.splitlines()[:2] == [
+        "The image is over the budget in pyproject.toml. What grew:",
+        "  dependencies django: +1,000",
+    ]
 
 
 def test_secret_of_the_build_is_nowhere(image: str, image_layers: list[bytes]) -> None:
