@@ -21,7 +21,7 @@ from ..test_project import free_port
 MEGABYTE = 1_000_000
 SECRET = "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdef"
 RESTRICTED = [
-    *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"),
+    *("--read-only", "--tmpfs", "/tmp:size=16m", "--cap-drop", "ALL"),
     *("--security-opt", "no-new-privileges"),
 ]
 # Each process of the tests has images, containers and networks of its own.

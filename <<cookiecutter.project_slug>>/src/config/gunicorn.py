@@ -13,7 +13,7 @@ from config.settings import LOGGING, WEB_CONCURRENCY, WEB_THREADS
 bind = "0.0.0.0:8000"  # noqa: S104
 workers = WEB_CONCURRENCY
 threads = WEB_THREADS
-worker_class = "gthread"
+worker_class = "config.worker.Worker"
 
 # Loaded once and shared by all processes.
 preload_app = True
