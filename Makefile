@@ -29,6 +29,10 @@ $(DEMO)/.generated: .venv/installed $(TEMPLATE)
 test: .venv/installed ## Run all tests that this machine can run, and say which it cannot
 	$(BIN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
+.PHONY: bench
+bench: .venv/installed ## Measure the production image; fail if it costs more than it must
+	@$(BIN)/python -m benchmarks
+
 .PHONY: lint
 lint: .venv/installed ## Check the style of hooks and tests
 	$(BIN)/ruff check

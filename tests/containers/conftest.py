@@ -89,16 +89,14 @@ def layers(image: str) -> list[bytes]:
             return [archive.extractfile(name).read() for name in manifest["Layers"]]
 
 
-@pytest.fixture(scope="session")
-def network() -> Iterator[str]:
+def networked() -> Iterator[str]:
     """A network for a database and those who use it."""
     docker("network", "create", NAME)
     yield NAME
     docker("network", "rm", NAME)
 
 
-@pytest.fixture(scope="session")
-def database(network: str, image: str) -> Iterator[str]:
+def postgresql(network: str, image: str) -> Iterator[str]:
     """The name of a container with PostgreSQL, migrated by the production image."""
     name = f"{NAME}-db"
     options = ["--network", network, "--env", "POSTGRES_PASSWORD=x"]
@@ -110,6 +108,10 @@ def database(network: str, image: str) -> Iterator[str]:
         yield name
     finally:
         docker("rm", "--force", "--volumes", name)
+
+
+network = pytest.fixture(networked, scope="session", name="network")
+database = pytest.fixture(postgresql, scope="session", name="database")
 
 
 def environ(network: str, **values: str) -> list[str]:
@@ -141,6 +143,15 @@ def status(address: str) -> int | None:
         return error.code
     except OSError:
         return None
+
+
+def page(address: str) -> str:
+    """What the address shows, or nothing while it does not answer."""
+    try:
+        with urllib.request.urlopen(address, timeout=5) as response:
+            return response.read().decode()
+    except OSError:
+        return ""
 
 
 @contextlib.contextmanager

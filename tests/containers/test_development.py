@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 from ..conftest import generate, make
 from ..test_project import free_port
-from .conftest import SECRET, docker, eventually
+from .conftest import SECRET, docker, eventually, page
 
 COMMANDS = ["lint", "test", "format", "migrations", "lock"]
 
@@ -34,15 +33,6 @@ def development(
     finally:
         make(project, "down")
         docker("volume", "rm", "slim-dev_db")
-
-
-def page(address: str) -> str:
-    """What the address shows, or nothing while it does not answer."""
-    try:
-        with urllib.request.urlopen(address, timeout=5) as response:
-            return response.read().decode()
-    except OSError:
-        return ""
 
 
 @pytest.mark.parametrize(

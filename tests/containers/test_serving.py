@@ -116,6 +116,7 @@ class Load(threading.Thread):
         with contextlib.closing(connection):
             try:
                 connection.connect()
+                connection.sock.settimeout(30)
             except OSError:
                 return None
             try:
