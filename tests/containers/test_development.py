@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 import urllib.parse
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,15 @@ from ..conftest import generate, make
 from ..test_project import free_port
 from .conftest import SECRET, docker, eventually, page
 
+CPU = """
+import os, pathlib
+ticks = 0
+for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    if stat.parent.name != str(os.getpid()):
+        fields = stat.read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+print(ticks / os.sysconf("SC_CLK_TCK"))
+"""
 COMMANDS = ["lint", "test", "format", "migrations", "lock"]
 
 
@@ -53,6 +63,22 @@ def test_change_is_live(
         eventually(lambda: after.strip('":') in page(address), seconds=10)
     finally:
         path.write_text(original)
+
+
+def test_idle_container_hardly_uses_the_processor(
+    development: tuple[Path, str],
+) -> None:
+    _, address = development
+    eventually(lambda: page(address))
+    used = [cpu_seconds("slim-dev-web-1")]
+    time.sleep(10)
+    used.append(cpu_seconds("slim-dev-web-1"))
+    assert used[1] - used[0] < 0.02 * 10
+
+
+def cpu_seconds(container: str) -> float:
+    """What the container's processes, but for those that ask, have used so far."""
+    return float(docker("exec", container, "python", "-c", CPU).stdout)
 
 
 def test_development_is_on_postgresql_and_reloads_the_browser(
