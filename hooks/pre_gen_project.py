@@ -20,8 +20,8 @@ IMPORTED = set(
     anyio asgiref ast_serialize build click config coverage csp dj_database_url django
     django_browser_reload django_stubs django_stubs_ext django_watchfiles dotenv
     environs gunicorn idna iniconfig librt marshmallow mypy mypy_extensions packaging
-    pathspec pip piptools pluggy psycopg2 pygments pyproject_hooks pytest pytest_cov
-    pytest_django pythonjsonlogger ruff setuptools sqlparse static templates tests
+    pathspec pip piptools pluggy psycopg2 pydevd_pycharm pygments pyproject_hooks pytest
+    pytest_cov pytest_django pythonjsonlogger ruff setuptools sqlparse static templates tests
     typing_extensions users watchfiles wheel whitenoise yaml
     """.split()  # noqa: SIM905
 )

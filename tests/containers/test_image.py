@@ -96,6 +96,7 @@ def test_two_builds_are_identical(project: Path, image_layers: list[bytes]) -> N
         r"/site-packages/(pip|setuptools|pytest|pydevd|debugpy|mypy)",
         r"\.(po|h|c|a|pyx)$",
         r"^/app/(.*/)?tests?/",
+        r"^/app/config/debugger\.py$",
         r"/python3[0-9.]*/(test|idlelib|tkinter|ensurepip)/",
         r"/\.(env|git)",
         r"/staticfiles/.*/jquery\.[0-9a-f]{12}\.js",
