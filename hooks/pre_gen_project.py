@@ -21,8 +21,8 @@ IMPORTED = set(
     django_browser_reload django_stubs django_stubs_ext django_watchfiles dotenv
     environs gunicorn idna iniconfig librt marshmallow mypy mypy_extensions packaging
     pathspec pip piptools pluggy psycopg2 pydevd_pycharm pygments pyproject_hooks pytest
-    pytest_cov pytest_django pythonjsonlogger ruff setuptools sqlparse static templates tests
-    typing_extensions users watchfiles wheel whitenoise yaml
+    pytest_cov pytest_django pythonjsonlogger ruff setuptools sqlparse static templates
+    tests typing_extensions users watchfiles wheel whitenoise yaml
     """.split()  # noqa: SIM905
 )
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
