@@ -1,5 +1,6 @@
 """Makes the layer of the application, and checks the whole image."""
 
+import json
 import os
 from pathlib import Path
 
@@ -12,6 +13,9 @@ app = layer("application", APP)
 if any(app.rglob("*.po")):
     django("-m", "django", "compilemessages", "--verbosity", "0")
 django("manage.py", "collectstatic", "--noinput", "--verbosity", "0")
+# It lists files in the order of the file system, which differs between machines.
+for manifest in app.glob("*/staticfiles.json"):
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()), sort_keys=True))
 remove_left_out("application")
 compile_modules("application", APP, keep_sources=True)
 # The user that runs the service owns nothing and can write nothing here.
