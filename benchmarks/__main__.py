@@ -5,7 +5,6 @@ if one is over what it must be. Times and memory are the median of several runs;
 spread is shown.
 """
 
-import gzip
 import hashlib
 import re
 import statistics
@@ -17,13 +16,19 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.conftest import generate, make
+from tests.conftest import free_port, generate, make
 from tests.containers import conftest as containers
-from tests.containers.conftest import docker, environ, layers, service, status
-from tests.test_project import free_port
+from tests.containers.conftest import (
+    MEGABYTE,
+    compressed,
+    docker,
+    environ,
+    layers,
+    service,
+    status,
+)
 
 RUNS = 5
-MEGABYTE = 1_000_000
 PSS = """
 import pathlib, re, os
 total = 0
@@ -37,7 +42,7 @@ print(total * 1024)
 def pushed(image: str, known: tuple[bytes, ...] = ()) -> float:
     """Megabytes of the image's layers, compressed, without those known already."""
     new = [layer for layer in layers(image) if layer not in known]
-    return sum(len(gzip.compress(layer, 6)) for layer in new) / MEGABYTE
+    return compressed(new) / MEGABYTE
 
 
 def size(image: str) -> float:

@@ -4,6 +4,7 @@ import atexit
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,13 @@ def make(folder: Path, *args: str) -> str:
     result = attempt(folder, *args)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def clean_environ() -> dict[str, str]:

@@ -16,7 +16,15 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Answers, attempt, clean_environ, environment, generate, make
+from .conftest import (
+    Answers,
+    attempt,
+    clean_environ,
+    environment,
+    free_port,
+    generate,
+    make,
+)
 
 AWKWARD = 'O\'Brien & "Söhne" <test> {{x}} ${HOME}'
 
@@ -53,13 +61,6 @@ def test_readme_names_commands_that_exist(fresh: Path) -> None:
     makefile = (fresh / "Makefile").read_text()
     for target in set(re.findall(r"\bmake ([a-z-]+)", readme)):
         assert f".PHONY: {target}\n" in makefile
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @contextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, attempt
-from .test_project import PAGES, free_port, serving, status
+from .conftest import ROOT, attempt, free_port
+from .test_project import PAGES, serving, status
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Images really built and containers really run, where a Docker Engine answers."""
 
 import contextlib
+import gzip
 import json
 import os
 import shutil
@@ -10,13 +11,12 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from ..conftest import generate
-from ..test_project import free_port
+from ..conftest import free_port, generate
 
 MEGABYTE = 1_000_000
 SECRET = "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdef"
@@ -87,6 +87,11 @@ def layers(image: str) -> list[bytes]:
         with tarfile.open(fileobj=saved) as archive:
             (manifest,) = json.load(archive.extractfile("manifest.json"))
             return [archive.extractfile(name).read() for name in manifest["Layers"]]
+
+
+def compressed(layers: Iterable[bytes]) -> int:
+    """The bytes of these layers as pushed."""
+    return sum(len(gzip.compress(layer, 6)) for layer in layers)
 
 
 def networked() -> Iterator[str]:

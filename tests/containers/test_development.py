@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import generate, make
-from ..test_project import free_port
+from ..conftest import free_port, generate, make
 from .conftest import SECRET, docker, eventually, page
 
 CPU = """
@@ -179,14 +178,6 @@ class IDE:
         raise EOFError
 
 
-@contextlib.contextmanager
-def debug_server() -> Iterator[socket.socket]:
-    """Where the IDE listens."""
-    with socket.create_server(("0.0.0.0", 0)) as server:
-        server.settimeout(60)
-        yield server
-
-
 def debugged(project: Path, address: str, port: int) -> None:
     """Serve the project anew, to be debugged by an IDE that listens at the port."""
     environ = os.environ | {
@@ -203,7 +194,9 @@ def test_breakpoint_is_hit_and_again_after_a_reload(
     project, address = development
     views = project / "src/config/views.py"
     line = views.read_text().splitlines().index("    versions = {}") + 1
-    with debug_server() as server, ThreadPoolExecutor() as pool:
+    listen = socket.create_server(("0.0.0.0", 0))
+    with listen as server, ThreadPoolExecutor() as pool:
+        server.settimeout(60)
         up = pool.submit(debugged, project, address, server.getsockname()[1])
         for _ in range(2):
             with contextlib.closing(IDE(server)) as ide:

@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import generate, make
-from ..test_project import free_port
+from ..conftest import free_port, generate, make
 from .conftest import RESTRICTED, build, docker, environ, eventually, service, status
 
 

@@ -23,7 +23,7 @@ def attach() -> None:
     env.seal()
     if not host:
         return
-    # Compiled parts would need a compiler; Python reports events of its own accord.
+    # Its compiled parts are not built; Python's own monitoring makes up for them.
     os.environ.setdefault("PYDEVD_USE_CYTHON", "NO")
     os.environ.setdefault("USE_LOW_IMPACT_MONITORING", "YES")
     try:
