@@ -79,6 +79,8 @@ SECURE_CSP = {
 # Application --------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    # Before Django's own, for its command `migrate`.
+    "config",
     "users",
     "django.contrib.admin",
     "django.contrib.auth",
