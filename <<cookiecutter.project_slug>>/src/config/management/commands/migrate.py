@@ -1,20 +1,30 @@
 """`migrate`, safe to be run by several replicas at once and beside a serving one."""
 
+import time
 from typing import Any
 
 from django.core.management.commands import migrate
 from django.db import connections
+from django.db.backends.utils import CursorWrapper
 
 LOCK = 5432064265
 """Any number, the same in every version of this service."""
+
+SESSION = """
+-- If this process is cut off, PostgreSQL notices within half a minute and unlocks.
+SET tcp_keepalives_idle = 10;
+SET tcp_keepalives_interval = 5;
+SET tcp_keepalives_count = 4;
+-- Requests would queue behind a migration that waits for a table.
+SET lock_timeout = '5s';
+"""
 
 
 class Command(migrate.Command):
     """Django's command; on PostgreSQL, one process at a time.
 
-    The others wait, and then find nothing to do. A change of a table that somebody else
-    keeps locked for longer than 5 seconds fails, since requests would queue behind
-    it; an orchestrator tries again.
+    The others wait, and then find nothing to do. A migration that would have to wait
+    for a table for more than 5 seconds fails, and an orchestrator tries again.
     https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS
     """
 
@@ -24,10 +34,19 @@ class Command(migrate.Command):
             super().handle(*args, **options)
             return
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-            cursor.execute("SET lock_timeout = '5s'")
+            cursor.execute(SESSION)
+            while not self.locked(cursor):
+                time.sleep(1)
         try:
             super().handle(*args, **options)
         finally:
-            # Both belong to the connection.
+            # Lock and settings are the connection's.
             connection.close()
+
+    def locked(self, cursor: CursorWrapper) -> bool:
+        """Whether the lock could be had; to wait for it within a query is no choice.
+
+        CREATE INDEX CONCURRENTLY of the process that has it would wait for that query.
+        """
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        return bool(cursor.fetchone()[0])
