@@ -40,8 +40,10 @@ lint: .venv/installed ## Check the style of hooks and tests
 
 .PHONY: lock
 lock: .venv/installed ## Lock the requirements of tests and template anew (ARGS=--upgrade)
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(ARGS) \
-		--output-file tests/requirements.txt tests/requirements.in
+	for name in requirements checkov; do \
+		CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile $(ARGS) \
+			--output-file tests/$$name.txt tests/$$name.in || exit; \
+	done
 	for version in 5.2 6.1; do \
 		$(BIN)/cookiecutter . --no-input --overwrite-if-exists --output-dir .cache/lock \
 			project_slug=lock_$${version%.*} django_version=$$version && \

@@ -14,7 +14,7 @@ SESSION = """
 -- If this process is cut off, PostgreSQL notices within half a minute and unlocks.
 SET tcp_keepalives_idle = 10;
 SET tcp_keepalives_interval = 5;
-SET tcp_keepalives_count = 4;
+SET tcp_user_timeout = '30s';
 -- Requests would queue behind a migration that waits for a table.
 SET lock_timeout = '5s';
 """
