@@ -1,8 +1,9 @@
 """Requests a page all the time, half over new connections and half over kept ones.
 
-Stands alone, so that a pod can run it: `python load.py ADDRESS HOST SECONDS`. HOST is
-the name that the service answers to. Prints a JSON object: how often which answer came,
-an answer being a status or the name of an error.
+Stands alone, so that a pod can run it: `python load.py ADDRESS HOST SECONDS RETRIES`.
+HOST is the name that the service answers to; RETRIES is how often a request is sent
+again after its connection broke, as an ingress controller does. Prints a JSON object:
+how often which answer came, an answer being a status or the name of an error.
 """
 
 import http.client
@@ -31,13 +32,22 @@ def request(connection: http.client.HTTPConnection, host: str) -> str:
 
 
 def client(
-    address: str, host: str, seconds: float, keep: bool, answers: Counter[str]
+    address: str,
+    host: str,
+    seconds: float,
+    retries: int,
+    keep: bool,
+    answers: Counter[str],
 ) -> None:
-    """Request for as long as told; without retrying what failed."""
+    """Request for as long as told."""
     connection = http.client.HTTPConnection(address, timeout=30)
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        answers[request(connection, host)] += 1
+        for _ in range(1 + retries):
+            answer = request(connection, host)
+            if answer.isdigit():
+                break
+        answers[answer] += 1
         if not keep:
             connection.close()
         time.sleep(INTERVAL)
@@ -46,11 +56,12 @@ def client(
 
 def main() -> None:
     """Run all clients to their end."""
-    address, host, seconds = sys.argv[1:]
+    address, host, seconds, retries = sys.argv[1:]
     answers: Counter[str] = Counter()
     threads = [
         threading.Thread(
-            target=client, args=(address, host, float(seconds), bool(n % 2), answers)
+            target=client,
+            args=(address, host, float(seconds), int(retries), bool(n % 2), answers),
         )
         for n in range(CLIENTS)
     ]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ..conftest import free_port, generate, make
-from .conftest import SECRET, docker, eventually, page
+from .conftest import NAME, SECRET, build, docker, eventually, page, status
 
 CPU = """
 import os, pathlib
@@ -227,3 +227,30 @@ def test_service_runs_on_when_no_ide_listens(development: tuple[Path, str]) -> N
     ).stdout
     assert logs.count(f"host.docker.internal:{port}") == 1
     assert "Traceback" not in logs
+
+
+def test_image_for_clusters_takes_changed_sources(tmp_path: Path) -> None:
+    project = generate(tmp_path, project_slug="slim_dev")
+    newest = ["--build-arg", "PYTHON_VERSION=3.14", "--target", "cluster"]
+    settings = {"DEBUG": "true", "SECRET_KEY": SECRET}
+    settings |= {"DATABASE_URL": "sqlite:////tmp/db.sqlite3"}
+    options = [f"--env={name}={value}" for name, value in settings.items()]
+    port, name = free_port(), f"{NAME}-cluster"
+    # As a pod that is admitted to a namespace which enforces `restricted`.
+    options += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
+    options += ["--publish", f"127.0.0.1:{port}:8000", "--name", name, "--detach"]
+    with build(project, *newest, name="cluster") as tag:
+        docker("run", *options, tag)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            eventually(lambda: status(f"{address}/startupz") == 200)
+            template = project / "src/templates/index.html"
+            template.write_text("Changed.")
+            tar = ["tar", "-C", project, "-cf", "-", "src"]
+            with subprocess.Popen(tar, stdout=subprocess.PIPE) as sources:
+                there = ["docker", "exec", "-i", name, "tar", "-xf", "-"]
+                command = [*there, "-C", "/project"]
+                subprocess.run(command, stdin=sources.stdout, check=True)
+            eventually(lambda: "Changed." in page(address))
+        finally:
+            docker("rm", "--force", name)

@@ -153,7 +153,7 @@ def pods(image: str, network: str, database: str, project: Path) -> Iterator[Pod
 
 def test_rollouts_under_load_lose_no_request(pods: Pods) -> None:
     command = [sys.executable, ROOT / "tests" / "load.py"]
-    arguments = [f"127.0.0.1:{pods.proxy.port}", "any.example.com", str(SECONDS)]
+    arguments = [f"127.0.0.1:{pods.proxy.port}", "any.example.com", str(SECONDS), "0"]
     rollouts = 0
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE) as load:
         while load.poll() is None:
