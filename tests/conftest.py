@@ -22,6 +22,14 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "slim-d
 COMBINATIONS = [{"django_version": version} for version in ("5.2", "6.1")]
 OLDEST_PYTHON = {"5.2": (3, 11), "6.1": (3, 12)}
 
+SECRET = "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdef"
+# Run in a container: kills a process that serves; the first one is their parent.
+KILL_WORKER = (
+    "import os, signal; pids = [int(p) for p in os.listdir('/proc') "
+    "if p.isdigit() and int(p) not in (1, os.getpid())]; "
+    "os.kill(min(pids), signal.SIGKILL)"
+)
+
 Generate = Callable[..., Path]
 Answers = dict[str, str]
 
@@ -97,6 +105,20 @@ def pythons(oldest: tuple[int, int]) -> list[str]:
     ]
 
 
+def kept(name: str, lock: Path, python: str, fill: Callable[[Path], None]) -> Path:
+    """A folder for what a lock and a Python are made into once, and kept."""
+    key = hashlib.sha256(lock.read_bytes() + python.encode()).hexdigest()[:16]
+    folder = CACHE / f"{name}-{key}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f"{name}.lock"):
+        if not (folder / "installed").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            fill(folder)
+            (folder / "installed").touch()
+    return folder
+
+
 def environment(project: Path, django_version: str) -> None:
     """Give the project a `.venv` with its test requirements, made once and kept.
 
@@ -110,19 +132,18 @@ def environment(project: Path, django_version: str) -> None:
         )
     python = found[0 if django_version == "5.2" else -1]
     lock = project / "requirements" / "test.txt"
-    key = hashlib.sha256(lock.read_bytes() + python.encode()).hexdigest()[:16]
-    kept = CACHE / f"project-{django_version}-{key}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with FileLock(CACHE / "lock"):
-        if not (kept / "installed").exists():
-            shutil.rmtree(kept, ignore_errors=True)
-            (kept / "requirements").mkdir(parents=True)
-            shutil.copy(lock, kept / "requirements")
-            shutil.copy(project / "Makefile", kept)
-            make(kept, ".venv/installed", f"PYTHON={python}")
-            (kept / "installed").touch()
-    (project / ".venv").symlink_to(kept / ".venv")
-    (kept / ".venv" / "installed").touch()
+
+    def install(folder: Path) -> None:
+        (folder / "requirements").mkdir()
+        shutil.copy(lock, folder / "requirements")
+        for makefile in ("Makefile", "k8s/Makefile"):
+            (folder / makefile).parent.mkdir(exist_ok=True)
+            shutil.copy(project / makefile, folder / makefile)
+        make(folder, ".venv/installed", f"PYTHON={python}")
+
+    folder = kept(f"project-{django_version}", lock, python, install)
+    (project / ".venv").symlink_to(folder / ".venv")
+    (folder / ".venv" / "installed").touch()
 
 
 def attempt(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:

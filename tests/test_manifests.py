@@ -11,9 +11,8 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
-from filelock import FileLock
 
-from .conftest import CACHE, ROOT, attempt, clean_environ, generate, make, pythons
+from .conftest import ROOT, attempt, clean_environ, generate, kept, make, pythons
 from .manifests import OVERLAYS, Object, build, containers, objects, select, workloads
 
 OLDEST, NEWEST = "1.33", kubernetes_validate.latest_version()
@@ -299,18 +298,14 @@ def test_migrations_can_have_a_role_of_their_own(project: Path, tmp_path: Path) 
 def checkov() -> Path:
     """The checker, in an environment of its own that is made once and kept."""
     lock = ROOT / "tests" / "checkov.txt"
-    key = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
-    kept = CACHE / f"checkov-{key}"
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with FileLock(CACHE / "lock-checkov"):
-        if not (kept / "installed").exists():
-            shutil.rmtree(kept, ignore_errors=True)
-            (python, *_) = pythons((3, 11))
-            subprocess.run([python, "-m", "venv", kept], check=True)
-            pip = [kept / "bin/pip", "install", "--quiet", "--require-hashes"]
-            subprocess.run([*pip, "-r", lock], check=True, env=clean_environ())
-            (kept / "installed").touch()
-    return kept / "bin" / "checkov"
+    python, *_ = pythons((3, 11))
+
+    def install(folder: Path) -> None:
+        subprocess.run([python, "-m", "venv", folder], check=True)
+        pip = [folder / "bin/pip", "install", "--quiet", "--require-hashes"]
+        subprocess.run([*pip, "-r", lock], check=True, env=clean_environ())
+
+    return kept("checkov", lock, python, install) / "bin" / "checkov"
 
 
 def test_checkov_finds_nothing(

@@ -62,6 +62,7 @@ def test_readme_names_commands_that_exist(fresh: Path) -> None:
     targets = "".join(file.read_text() for file in makefiles)
     for target in set(re.findall(r"\bmake ([a-z0-9-]+)", readme)):
         assert f".PHONY: {target}\n" in targets
+        assert re.search(rf"^make {target}\s+\S", make(fresh), re.M)
 
 
 @contextmanager

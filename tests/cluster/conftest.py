@@ -11,23 +11,22 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from ..conftest import ROOT, generate
-
-Object = dict[str, Any]
+from ..conftest import ROOT, SECRET, generate
+from ..manifests import Object
 
 NAMESPACE = f"slim-django-test-{os.getpid()}"
 SERVICE = "my-service"
 REPOSITORY = f"ghcr.io/org/{SERVICE}"
 HOST = f"staging.{SERVICE}.example.com"
 PODS = f"app.kubernetes.io/name={SERVICE},app.kubernetes.io/component=web"
-SECRET = {
-    "SECRET_KEY": "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdef",
+SECRETS = {
+    "SECRET_KEY": SECRET,
     "DATABASE_URL": "postgres://postgres:x@postgres/postgres",
     "POSTGRES_PASSWORD": "x",
 }
@@ -67,6 +66,7 @@ def why_no_cluster() -> str | None:
     return None
 
 
+@cache
 def image() -> str | None:
     """The production image as the nodes name it, if they have it.
 
@@ -96,40 +96,34 @@ def apply(*objects: Object) -> None:
     kubectl("apply", "--filename=-", given=yaml.safe_dump_all(objects))
 
 
-def create_secret(name: str, values: dict[str, str]) -> None:
-    """Write a Secret, in place of one that is there."""
-    metadata = {"name": name, "namespace": NAMESPACE}
-    apply(
-        {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-        | {"stringData": values}
-    )
-
-
-def get(*args: str) -> list[Object]:
-    """The objects that kubectl gets."""
-    return json.loads(kubectl("get", *args, "--output=json").stdout)["items"]
+def create_secret(values: dict[str, str]) -> None:
+    """Write the service's Secret, in place of one that is there."""
+    kind = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": SERVICE}}
+    apply(kind | {"stringData": values})
 
 
 def pods() -> list[Object]:
     """The pods that serve and are not about to end."""
+    found = kubectl("get", "pods", f"--selector={PODS}", "--output=json").stdout
     return [
         pod
-        for pod in get("pods", f"--selector={PODS}")
+        for pod in json.loads(found)["items"]
         if "deletionTimestamp" not in pod["metadata"]
     ]
 
 
 def ready(pod: Object) -> bool:
     """Whether requests are sent to it."""
-    return {"type": "Ready", "status": "True"}.items() <= next(
-        (one for one in pod["status"].get("conditions", []) if one["type"] == "Ready"),
-        {},
-    ).items()
+    return any(
+        one["type"] == "Ready" and one["status"] == "True"
+        for one in pod["status"].get("conditions", [])
+    )
 
 
 def all_ready(number: int = 3) -> bool:
     """Whether that many pods serve, and no other pod is on its way."""
-    return len(pods()) == number and all(map(ready, pods()))
+    found = pods()
+    return len(found) == number and all(map(ready, found))
 
 
 def eventually(condition: Callable[[], object], seconds: float) -> None:
@@ -186,7 +180,7 @@ def namespace() -> Iterator[None]:
     try:
         label = "pod-security.kubernetes.io/enforce=restricted"
         kubectl("label", "namespace", NAMESPACE, label)
-        create_secret(SERVICE, SECRET)
+        create_secret(SECRETS)
         yield
     finally:
         kubectl("delete", "namespace", NAMESPACE, "--wait=false")

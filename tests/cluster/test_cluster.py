@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
+from ..conftest import KILL_WORKER
+from ..manifests import Object
 from .conftest import (
     NAMESPACE,
     PODS,
-    SECRET,
+    SECRETS,
     SERVICE,
     Deployment,
-    Object,
     all_ready,
     apply,
     create_secret,
@@ -68,13 +69,8 @@ def evict(name: str) -> None:
 
 
 def kill_worker(name: str) -> None:
-    """Kill one of the processes that serve; the first one is their parent."""
-    script = (
-        "import os, signal; pids = [int(p) for p in os.listdir('/proc') "
-        "if p.isdigit() and int(p) not in (1, os.getpid())]; "
-        "os.kill(min(pids), signal.SIGKILL)"
-    )
-    kubectl("exec", name, "--container=web", "--", "python3", "-c", script)
+    """Kill one of the processes that serve."""
+    kubectl("exec", name, "--container=web", "--", "python3", "-c", KILL_WORKER)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +142,8 @@ def test_five_replicas_at_once_migrate_once(deployed: Deployment) -> None:
     kubectl("exec", "postgres-0", "--", *create)
     set_minimum(5)
     eventually(lambda: all_ready(5), 90)
-    url = SECRET["DATABASE_URL"].removesuffix("postgres") + "five"
-    create_secret(SERVICE, SECRET | {"DATABASE_URL": url})
+    url = SECRETS["DATABASE_URL"].removesuffix("postgres") + "five"
+    create_secret(SECRETS | {"DATABASE_URL": url})
     kubectl("delete", "pods", f"--selector={PODS}", "--wait=true")
     eventually(lambda: all_ready(5), 120)
     said = logs("--all-containers")
@@ -211,4 +207,4 @@ def test_missing_secret_is_named_in_a_line_of_the_log(deployed: Deployment) -> N
         eventually(lambda: "SECRET_KEY: " in logs("--container=migrate"), 60)
         assert "DATABASE_URL: " in logs("--container=migrate")
     finally:
-        create_secret(SERVICE, SECRET)
+        create_secret(SECRETS)

@@ -16,10 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import free_port, generate
+from ..conftest import SECRET, free_port, generate
 
 MEGABYTE = 1_000_000
-SECRET = "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdef"
 RESTRICTED = [
     *("--read-only", "--tmpfs", "/tmp:size=16m", "--cap-drop", "ALL"),
     *("--security-opt", "no-new-privileges"),

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import free_port, generate, make
-from .conftest import NAME, SECRET, build, docker, eventually, page, status
+from ..conftest import SECRET, free_port, generate, make
+from .conftest import build, docker, eventually, page, service, status
 
 CPU = """
 import os, pathlib
@@ -235,22 +235,14 @@ def test_image_for_clusters_takes_changed_sources(tmp_path: Path) -> None:
     settings = {"DEBUG": "true", "SECRET_KEY": SECRET}
     settings |= {"DATABASE_URL": "sqlite:////tmp/db.sqlite3"}
     options = [f"--env={name}={value}" for name, value in settings.items()]
-    port, name = free_port(), f"{NAME}-cluster"
-    # As a pod that is admitted to a namespace which enforces `restricted`.
-    options += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
-    options += ["--publish", f"127.0.0.1:{port}:8000", "--name", name, "--detach"]
-    with build(project, *newest, name="cluster") as tag:
-        docker("run", *options, tag)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            eventually(lambda: status(f"{address}/startupz") == 200)
-            template = project / "src/templates/index.html"
-            template.write_text("Changed.")
-            tar = ["tar", "-C", project, "-cf", "-", "src"]
-            with subprocess.Popen(tar, stdout=subprocess.PIPE) as sources:
-                there = ["docker", "exec", "-i", name, "tar", "-xf", "-"]
-                command = [*there, "-C", "/project"]
-                subprocess.run(command, stdin=sources.stdout, check=True)
-            eventually(lambda: "Changed." in page(address))
-        finally:
-            docker("rm", "--force", name)
+    with (
+        build(project, *newest, name="cluster") as tag,
+        service(tag, "--read-only=false", *options) as (name, address),
+    ):
+        eventually(lambda: status(f"{address}/startupz") == 200)
+        (project / "src/templates/index.html").write_text("Changed.")
+        tar = ["tar", "-C", project, "-cf", "-", "src"]
+        there = ["docker", "exec", "-i", name, "tar", "-xf", "-", "-C", "/project"]
+        with subprocess.Popen(tar, stdout=subprocess.PIPE) as sources:
+            subprocess.run(there, stdin=sources.stdout, check=True)
+        eventually(lambda: "Changed." in page(address))

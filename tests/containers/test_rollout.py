@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -95,8 +95,8 @@ class Pods:
         ]
         self.numbers = itertools.count()
         self.running: list[tuple[str, str]] = []
-        self.ended = ThreadPoolExecutor()
-        self.states: list[Object] = []
+        self.pool = ThreadPoolExecutor()
+        self.ending: list[Future[Object]] = []
 
     def start(self) -> None:
         """Start one, wait until its probes say yes, and make it an endpoint."""
@@ -111,25 +111,27 @@ class Pods:
         self.proxy.endpoints.append(address)
         self.running.append((name, address))
 
-    def end(self, name: str, address: str) -> None:
-        """End one as a kubelet does, while nodes hear of it."""
+    def end(self, name: str, address: str) -> Object:
+        """End one as a kubelet does, while nodes hear of it; the state it ended in."""
         started = time.monotonic()
         time.sleep(HEARS_LATE)
         self.proxy.endpoints.remove(address)
         time.sleep(started + self.delay - time.monotonic())
         docker("stop", "--time", str(self.grace), name)
-        self.states.append(json.loads(docker("inspect", name).stdout)[0]["State"])
+        state = json.loads(docker("inspect", name).stdout)[0]["State"]
         docker("rm", "--force", name)
+        return state
 
     def roll(self) -> None:
         """Replace all that run, none before its successor serves."""
         for _ in range(len(self.running)):
             self.start()
-            self.ended.submit(self.end, *self.running.pop(0))
+            old = self.running.pop(0)
+            self.ending.append(self.pool.submit(self.end, *old))
 
     def close(self) -> None:
         """Wait for those that end, and remove the others."""
-        self.ended.shutdown()
+        self.pool.shutdown()
         for name, _ in self.running:
             docker("rm", "--force", name)
 
@@ -160,10 +162,10 @@ def test_rollouts_under_load_lose_no_request(pods: Pods) -> None:
             pods.roll()
             rollouts += 1
         answers = json.load(load.stdout)
-    pods.close()
+    states = [one.result() for one in pods.ending]
     assert set(answers) == {"200"}
     assert answers["200"] > 50 * SECONDS
     assert rollouts >= 2
-    assert pods.states
-    for state in pods.states:
+    assert states
+    for state in states:
         assert (state["ExitCode"], state["OOMKilled"]) == (0, False)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import free_port, generate, make
+from ..conftest import KILL_WORKER, free_port, generate, make
 from .conftest import RESTRICTED, build, docker, environ, eventually, service, status
 
 
@@ -76,12 +76,7 @@ def test_database_that_comes_late(image: str, network: str, database: str) -> No
 
 def test_killed_worker_is_replaced(served: tuple[str, str]) -> None:
     name, address = served
-    script = (
-        "import os, signal; pids = [int(p) for p in os.listdir('/proc') "
-        "if p.isdigit() and int(p) not in (1, os.getpid())]; "
-        "os.kill(min(pids), signal.SIGKILL)"
-    )
-    docker("exec", name, "python3", "-c", script)
+    docker("exec", name, "python3", "-c", KILL_WORKER)
     eventually(lambda: len(docker("top", name).stdout.splitlines()) == 4)
     eventually(lambda: status(f"{address}/readyz") == 200)
     assert "Z" not in docker("top", name, "-o", "pid,stat").stdout
