@@ -79,7 +79,7 @@ SECURE_CSP = {
 # Application --------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    # Before Django's own, for its command `migrate`.
+    # For its command `migrate`.
     "config",
     "users",
     "django.contrib.admin",

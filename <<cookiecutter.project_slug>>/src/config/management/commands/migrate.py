@@ -35,7 +35,7 @@ class Command(migrate.Command):
             return
         with connection.cursor() as cursor:
             cursor.execute(SESSION)
-            while not self.locked(cursor):
+            while not self.try_lock(cursor):
                 time.sleep(1)
         try:
             super().handle(*args, **options)
@@ -43,8 +43,8 @@ class Command(migrate.Command):
             # Lock and settings are the connection's.
             connection.close()
 
-    def locked(self, cursor: CursorWrapper) -> bool:
-        """Whether the lock could be had; to wait for it within a query is no choice.
+    def try_lock(self, cursor: CursorWrapper) -> bool:
+        """Take the lock if it is free, and say so; a query must not wait for it.
 
         CREATE INDEX CONCURRENTLY of the process that has it would wait for that query.
         """
