@@ -1,170 +1,261 @@
-"""What the production image of the default project costs: a table, and a verdict.
+"""Compares the template's images with the article's five, on the Docker Engine at hand.
 
-Each figure is measured here and now, on the Docker Engine at hand. Ends with status 1
-if one is over what it must be. Times and memory are the median of several runs; the
-spread is shown.
+Every figure is measured here and now, or is n/a with the reason. The images take turns
+in each round. What was measured is remembered: after an interruption the same command
+goes on. A complete run becomes a file in benchmarks/results/, with the tables and
+pictures that README shows. Ends with status 1 if one of the template's images costs
+more than it must.
 """
 
-import hashlib
+import argparse
+import json
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from tests.conftest import free_port, generate, make
-from tests.containers import conftest as containers
-from tests.containers.conftest import (
-    MEGABYTE,
-    compressed,
-    docker,
-    environ,
-    layers,
-    service,
-    status,
-)
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-RUNS = 5
-PSS = """
-import pathlib, re, os
-total = 0
-for smaps in pathlib.Path("/proc").glob("[0-9]*/smaps_rollup"):
-    if smaps.parent.name != str(os.getpid()):
-        total += int(re.search(r"^Pss:\\s+(\\d+)", smaps.read_text(), re.M)[1])
-print(total * 1024)
-"""
+from tests.conftest import ROOT, free_port, generate, make
+from tests.containers.conftest import docker, page, why_no_docker
 
+from . import images, report, serving
+from .images import NotAvailable, Row
+from .results import Results
 
-def pushed(image: str, known: tuple[bytes, ...] = ()) -> float:
-    """Megabytes of the image's layers, compressed, without those known already."""
-    new = [layer for layer in layers(image) if layer not in known]
-    return compressed(new) / MEGABYTE
+CACHE = ROOT / ".cache/bench"
+MUST = {
+    ("prod", "size"): 42,
+    ("prod", "pushed"): 16,
+    ("prod", "pushed after a change of code"): 1.5,
+    ("prod", "pushed after a change of a dependency"): 8,
+    ("prod", "ready"): 1.5,
+    ("prod", "memory"): 110,
+    ("prod", "rebuild after a change of code"): 8,
+    ("dev", "reload after a change of a view"): 2,
+}
+"""The most that the median of a figure may be, with Python 3.13."""
+MOUNTED = "the sources are mounted, and served by Django's development server"
+
+Figures = dict[str, float]
 
 
-def size(image: str) -> float:
-    """Megabytes of an image, as `docker image inspect` tells them."""
-    return int(docker("image", "inspect", "-f", "{{.Size}}", image).stdout) / MEGABYTE
+@dataclass(frozen=True)
+class Step:
+    """What is measured of each image in turn, and why some have no such figures."""
+
+    name: str
+    figures: list[str]
+    measure: Callable[[Row, int], Figures]
+    not_for: dict[str, str] = field(default_factory=dict)
+    once: bool = False
 
 
 @contextmanager
-def changed(file: Path, after: str) -> Iterator[None]:
-    """A file of the project, changed for a while."""
-    before = file.read_text()
-    file.write_text(after)
+def changed(change: Callable[[str], str], *files: Path) -> Iterator[None]:
+    """Files, changed for a while."""
+    before = {file: file.read_text() for file in files}
     try:
+        for file, text in before.items():
+            file.write_text(change(text))
         yield
     finally:
-        file.write_text(before)
+        for file, text in before.items():
+            file.write_text(text)
 
 
-def older(lock: str, package: str) -> str:
-    """The lock with the release of a package before the locked one."""
-    locked = re.search(rf"^{package}==(\S+)(?: \\\n    --hash=\S+)+", lock, re.M)
-    with tempfile.TemporaryDirectory() as folder:
-        download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command = [*download, "--dest", folder, f"{package}<{locked[1]}"]
-        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-        (file,) = Path(folder).iterdir()
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        version = file.name.split("-")[1]
-    return lock.replace(
-        locked[0], f"{package}=={version} \\\n    --hash=sha256:{digest}"
-    )
+class Benchmark:
+    """Measures the images of the default project."""
 
+    def __init__(self, stack: ExitStack, prod: Row, seconds: int) -> None:
+        """Generate the project; what is made on the way lasts as long as the stack."""
+        self.stack = stack
+        self.prod = prod
+        self.seconds = seconds
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        self.project = generate(Path(folder), project_slug="slim_bench")
+        self.view = self.project / "src/config/views.py"
+        self.releases = [images.locked(self.project, "sqlparse")]
 
-def ready(address: str, started: float) -> float:
-    """Seconds from then until the service is ready."""
-    while status(f"{address}/readyz") != 200:
-        time.sleep(0.005)
-    return time.monotonic() - started
-
-
-def serve(image: str, network: str) -> Iterator[tuple[float, float]]:
-    """Seconds until a new container is ready, and megabytes it needs once it served."""
-    for _ in range(RUNS):
+    def build(self, row: Row, *args: str) -> float:
+        """Seconds of a build, whose image is removed in the end."""
+        self.stack.callback(docker, "image", "rm", "--force", row.tag, check=False)
         started = time.monotonic()
-        with service(image, *environ(network)) as (name, address):
-            seconds = ready(address, started)
-            for path in 50 * ("/", "/admin/login/"):
-                status(address + path)
-            memory = docker("exec", name, "python3", "-c", PSS).stdout
-            yield seconds, int(memory) / MEGABYTE
+        row.build(self.project, *args)
+        return time.monotonic() - started
 
+    def cold(self, row: Row, _: int) -> Figures:
+        """Build all anew, with nothing in pip's cache."""
+        dockerfile = self.project / "Dockerfile"
+        empty = f"type=cache,id=slim-bench-{time.time_ns()},target"
+        text = re.sub("type=cache,.*?target", empty, dockerfile.read_text())
+        dockerfile.write_text(text)
+        return {"cold build": self.build(row, "--no-cache")}
 
-def rebuild(project: Path, stack: ExitStack) -> Iterator[float]:
-    """Seconds of a build after a change of code."""
-    view = project / "src/config/views.py"
-    for number in range(RUNS):
-        with changed(view, f"{view.read_text()}# {number}\n"):
-            started = time.monotonic()
-            stack.enter_context(containers.build(project, name=f"rebuilt{number}"))
-            yield time.monotonic() - started
+    def contents(self, row: Row, _: int) -> Figures:
+        """See what is in the image."""
+        self.build(row)
+        return {"size": images.size(row.tag), **images.contents(row.tag).figures()}
 
+    def code(self, row: Row, number: int) -> Figures:
+        """Build after a change of code."""
+        with changed(lambda text: f"{text}# {time.time_ns()}\n", self.view):
+            return self.after_change(row, number, "code")
 
-def reload(project: Path) -> Iterator[float]:
-    """Seconds until a change of a view shows in the development container."""
-    view = project / "src/config/views.py"
-    port = free_port()
-    make(project, "up", f"PORT={port}")
-    try:
-        for number in range(RUNS):
-            edit = f"Edit {number}"
-            with changed(view, view.read_text().replace('"Django"', f'"{edit}"')):
+    def dependency(self, row: Row, number: int) -> Figures:
+        """Build with an older release of a dependency, another one in each round."""
+        while len(self.releases) < number + 2:
+            self.releases.append(images.before(self.releases[-1]))
+        now, other = self.releases[0], self.releases[number + 1]
+        locks = (self.project / "requirements").glob("*.txt")
+        with changed(lambda text: text.replace(now, other), *locks):
+            return self.after_change(row, number, "a dependency")
+
+    def after_change(self, row: Row, number: int, what: str) -> Figures:
+        """Build after a change that is to be found in the project now."""
+        known = None
+        if number == 0:
+            known = images.contents(row.tag)
+        figures = {f"rebuild after a change of {what}": self.build(row)}
+        if known:
+            again = images.pushed_again(known, row.tag)
+            figures[f"pushed after a change of {what}"] = again
+        return figures
+
+    @cached_property
+    def site(self) -> serving.Site:
+        """The database that the images use."""
+        self.build(self.prod)
+        return self.stack.enter_context(serving.site(self.prod.tag))
+
+    def serving(self, row: Row, _: int) -> Figures:
+        """Serve, under load."""
+        self.build(row)
+        return self.site.serving(row.tag, self.seconds)
+
+    def reload(self, row: Row, _: int) -> Figures:
+        """Change a view that the development container serves."""
+        override = self.project / "compose.override.yaml"
+        build = {"args": {"PYTHON_VERSION": row.python}}
+        override.write_text(json.dumps({"services": {"web": {"build": build}}}))
+        port = free_port()
+        make(self.project, "up", f"PORT={port}")
+        try:
+            edit = f"Edit {port}"
+            with changed(lambda text: text.replace('"Django"', f'"{edit}"'), self.view):
                 started = time.monotonic()
-                while edit not in containers.page(f"http://127.0.0.1:{port}/"):
+                while edit not in page(f"http://127.0.0.1:{port}/"):
                     time.sleep(0.005)
-                yield time.monotonic() - started
-            time.sleep(3)
-    finally:
-        make(project, "down")
-        docker("volume", "rm", "slim-bench_db")
+                return {"reload after a change of a view": time.monotonic() - started}
+        finally:
+            make(self.project, "down")
+            docker("volume", "rm", "slim-bench_db")
+            docker("image", "rm", "slim-bench-web")
 
 
-def measure() -> Iterator[tuple[str, str, list[float], float, float]]:
-    """Each figure: its name and unit, what was measured, what it must and should be."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        project = generate(folder, project_slug="slim_bench")
-        image = stack.enter_context(containers.build(project, name="bench"))
-        known = tuple(layers(image))
-        yield "size", "MB", [size(image)], 42, 35
-        yield "size as pushed", "MB", [pushed(image)], 16, 13
-        view = project / "src/config/views.py"
-        with changed(view, f"{view.read_text()}# changed\n"):
-            code = stack.enter_context(containers.build(project, name="code"))
-        yield "pushed after a change of code", "MB", [pushed(code, known)], 1.5, 0.5
-        lock = project / "requirements/prod.txt"
-        with changed(lock, older(lock.read_text(), "sqlparse")):
-            one = stack.enter_context(containers.build(project, name="dependency"))
-        figure = [pushed(one, known)]
-        yield "pushed after a change of one dependency", "MB", figure, 8, 6
-        network = stack.enter_context(contextmanager(containers.networked)())
-        stack.enter_context(contextmanager(containers.postgresql)(network, image))
-        seconds, memory = zip(*serve(image, network), strict=True)
-        yield "start to first 200 on /readyz", "s", list(seconds), 1.5, 0.8
-        yield "memory while serving (PSS)", "MB", list(memory), 110, 80
-        yield "rebuild after a change of code", "s", list(rebuild(project, stack)), 8, 4
-        yield "reload after a change of a view", "s", list(reload(project)), 2, 2
+def steps(benchmark: Benchmark) -> list[Step]:
+    """All that is measured, in its order."""
+    mounted = {"dev": MOUNTED}
+    no_reload = dict.fromkeys([*"12345", "prod"], "only `dev` reloads")
+    every = list(report.FIGURES)
+    code, dependency = (
+        [figure for figure in every if figure.endswith(f"after a change of {what}")]
+        for what in ("code", "a dependency")
+    )
+    contents = every[: every.index("cold build")]
+    serves = [figure for figure in every if figure.split(":")[0] in report.SERVING]
+    reload = ["reload after a change of a view"]
+    return [
+        Step("cold", ["cold build"], benchmark.cold),
+        Step("contents", contents, benchmark.contents, once=True),
+        Step("code", code, benchmark.code, mounted),
+        Step("dependency", dependency, benchmark.dependency),
+        Step("serving", serves, benchmark.serving, mounted),
+        Step("reload", reload, benchmark.reload, no_reload),
+    ]
+
+
+def measure(rows: list[Row], found: Results, rounds: int, seconds: int) -> None:
+    """Take all steps that have not been taken yet."""
+    prod = next(row for row in images.rows() if row.name == "prod")
+    columns = (
+        TimeElapsedColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+    )
+    with ExitStack() as stack, Progress(*columns, transient=True) as progress:
+        benchmark = Benchmark(stack, prod, seconds)
+        turns = [
+            (step, number, row)
+            for step in steps(benchmark)
+            for number in range(1 if step.once else rounds)
+            for row in rows
+        ]
+        task = progress.add_task("", total=len(turns))
+        for step, number, row in turns:
+            progress.update(task, description=f"{row.title}: {step.name}")
+            if not found.done(step.name, number, row.name):
+                try:
+                    if row.name in step.not_for:
+                        raise NotAvailable(step.not_for[row.name])
+                    found.image(row.name, title=row.title, python=row.python)
+                    figures = step.measure(row, number)
+                except NotAvailable as reason:
+                    found.lack(row, step.figures, f"{reason}")
+                else:
+                    found.add(row.name, figures)
+                found.save(step.name, number, row.name)
+            progress.advance(task)
+
+
+def verdict(run: report.Run) -> list[str]:
+    """What costs more than it must."""
+    missed = []
+    for (name, figure), must in MUST.items():
+        values = run["images"].get(name, {}).get("figures", {}).get(figure)
+        if isinstance(values, list) and statistics.median(values) > must:
+            measured = report.spread(values, "{:.2f}")
+            missed.append(f"{name}: {figure}: {measured}, must be at most {must}")
+    return missed
 
 
 def main() -> None:
-    """Print the table; status 1 if something must be better."""
-    missed = []
-    print("| figure | measured | lowest to highest | must | aim |")
-    print("| --- | --- | --- | --- | --- |")
-    for name, unit, values, must, aim in measure():
-        median = statistics.median(values)
-        spread = f"{min(values):.2f} to {max(values):.2f}" if len(values) > 1 else ""
-        row = f"{median:.2f} {unit} | {spread} | {must} {unit} | {aim} {unit}"
-        print(f"| {name} | {row} |", flush=True)
-        if median > must:
-            missed.append(name)
-    if missed:
-        sys.exit(f"More than it must be: {', '.join(missed)}")
+    """Measure, and show what was found."""
+    rows = images.rows()
+    names = [row.name for row in rows]
+    parser = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
+    parser.add_argument("--only", metavar="NAMES", default=",".join(names))
+    parser.add_argument("--quick", action="store_true", help="one round, less load")
+    args = parser.parse_args()
+    only = args.only.split(",")
+    if unknown := [name for name in only if name not in names]:
+        parser.error(f"--only: {','.join(unknown)}: there are {', '.join(names)}")
+    rounds, seconds = (1, 2) if args.quick else (3, 5)
+
+    found = Results(CACHE / "run.json", {"only": only, "rounds": rounds})
+    if reason := why_no_docker():
+        for row in rows:
+            found.lack(row, list(report.FIGURES), reason)
+    else:
+        measure([row for row in rows if row.name in only], found, rounds, seconds)
+    report.show(found.run, Console())
+    report.write(found.run, CACHE)
+    if reason:
+        sys.exit(1)
+    if only == names and not args.quick:
+        found.keep()
+        report.publish()
+    else:
+        found.path.unlink()
+    if missed := verdict(found.run):
+        sys.exit("More than it must be:\n  " + "\n  ".join(missed))
 
 
 main()

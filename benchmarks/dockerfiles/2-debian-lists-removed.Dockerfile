@@ -1,0 +1,13 @@
+# Naive, but apt's lists are removed in the layer that fetched them.
+ARG BASE=python:3.14
+FROM ${BASE}
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends postgresql-client && \
+    rm -rf /var/lib/apt/lists/*
+COPY requirements/prod.txt /requirements.txt
+RUN pip install -r /requirements.txt
+COPY src /app
+WORKDIR /app
+RUN SECRET_KEY=for-the-build-alone-0123456789-0123456789-0123456789 DATABASE_URL=sqlite:// \
+    python manage.py collectstatic --noinput
+CMD ["python", "-m", "config", "web"]
