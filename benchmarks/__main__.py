@@ -196,11 +196,15 @@ def measure(rows: list[Row], found: Results, rounds: int, seconds: int) -> None:
             (step, number, row)
             for step in steps(benchmark)
             for number in range(1 if step.once else rounds)
-            for row in rows
+            # Each round begins with another image: whoever comes first may be unlucky.
+            for row in rows[number:] + rows[:number]
         ]
         task = progress.add_task("", total=len(turns))
         for step, number, row in turns:
-            progress.update(task, description=f"{row.title}: {step.name}")
+            what = f"{row.title}: {step.name}, round {number + 1}"
+            progress.update(task, description=what)
+            if not progress.console.is_terminal:
+                print(what, flush=True)
             if not found.done(step.name, number, row.name):
                 try:
                     if row.name in step.not_for:
