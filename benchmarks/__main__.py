@@ -262,4 +262,5 @@ def main() -> None:
         sys.exit("More than it must be:\n  " + "\n  ".join(missed))
 
 
-main()
+if __name__ == "__main__":
+    main()

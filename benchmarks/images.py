@@ -78,7 +78,10 @@ def rows() -> list[Row]:
         Row("4", "4 Alpine, build dependencies removed", on_alpine, named["4"]),
         Row("5", "5 Alpine, multi-stage", on_alpine, named["5"]),
     ]
-    ours = [Row(name, name, on_alpine, target=name) for name in ("prod", "dev")]
+    ours = [
+        Row(name, f"slim-django, {name}", on_alpine, target=name)
+        for name in ("prod", "dev")
+    ]
     return article + ours
 
 

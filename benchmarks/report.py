@@ -68,8 +68,8 @@ def spread(values: list[float], form: str) -> str:
     return f"{form.format(statistics.median(values))} ({shown[0]} to {shown[1]})"
 
 
-def cell(run: Run, name: str, figure: str) -> str:
-    """One figure of one image, as a table shows it."""
+def cell(run: Run, name: str, figure: str, *, short: bool = False) -> str:
+    """One figure of one image, as a table shows it; if short, without the spread."""
     values = run["images"][name]["figures"].get(figure, "not measured")
     if isinstance(values, str):
         return "n/a"
@@ -77,10 +77,11 @@ def cell(run: Run, name: str, figure: str) -> str:
     base = run["images"].get("prod", {}).get("figures", {}).get(figure)
     if unit in NOISY and isinstance(base, list) and name != "prod":
         ratios = [ours / theirs for ours, theirs in zip(values, base, strict=False)]
-        return spread(ratios, "×{:.2f}")
+        return spread([statistics.median(ratios)] if short else ratios, "×{:.2f}")
     space = "" if unit in ("", "/s") else " "
     form = "{:,.0f}" if unit in ("", "/s") else "{:,.2f}" if unit == "s" else "{:,.1f}"
-    return spread(values, form + space + unit)
+    shown = [statistics.median(values)] if short else values
+    return spread(shown, form + space + unit)
 
 
 def proportions(run: Run) -> str:
@@ -120,22 +121,28 @@ def notes(run: Run) -> list[str]:
             f"The base images at hand differ in their Python ({versions}): rates and "
             "times between those are indications only."
         )
-    reasons: dict[str, list[str]] = {}
+    lacking: dict[tuple[str, str], list[str]] = {}
     for image in images:
+        reasons: dict[str, list[str]] = {}
         for figure, why in image["figures"].items():
             if isinstance(why, str):
-                reasons.setdefault(f"{image['title']}: {why}", []).append(figure)
-    lines += [f"n/a, {why} ({', '.join(what)})." for why, what in reasons.items()]
+                reasons.setdefault(why, []).append(figure)
+        for why, what in reasons.items():
+            lacking.setdefault((why, "; ".join(what)), []).append(image["title"])
+    for (why, what), titles in lacking.items():
+        lines.append(f"n/a because {why}: {what} ({'; '.join(titles)}).")
     return [line for line in lines if line]
 
 
-def table(run: Run, figures: tuple[str, ...], *, images_down: bool = False) -> str:
-    """A table in Markdown."""
+def table(run: Run, figures: tuple[str, ...], *, short: bool = False) -> str:
+    """A table in Markdown; if short, with a row for each image, without the spread."""
     names = run["images"]
     titles = {name: image["title"] for name, image in names.items()}
-    if images_down:
+    if short:
         head = ["image", *figures]
-        lines = [[titles[n], *(cell(run, n, f) for f in figures)] for n in names]
+        lines = [
+            [titles[n], *(cell(run, n, f, short=True) for f in figures)] for n in names
+        ]
     else:
         head = ["", *titles.values()]
         lines = [[f, *(cell(run, n, f) for n in names)] for f in figures]
@@ -223,7 +230,7 @@ def readme(text: str, run: Run) -> str:
     """The text of README with the run's short table in its place."""
     begin, end = "<!-- `make bench` writes this table. -->\n", "<!-- Its end. -->\n"
     before, rest = text.split(begin)
-    short = table(run, SHORT, images_down=True)
+    short = table(run, SHORT, short=True)
     return f"{before}{begin}\n{short}\n{end}{rest.split(end)[1]}"
 
 

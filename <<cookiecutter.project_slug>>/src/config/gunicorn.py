@@ -3,6 +3,7 @@
 WEB_CONCURRENCY sets the number of processes and WEB_THREADS that of threads in each.
 """
 
+import gc
 import signal
 from types import FrameType
 
@@ -31,6 +32,12 @@ max_requests_jitter = 1000
 # `config.request_log` has one line for each request.
 accesslog = None
 logconfig_dict = LOGGING
+
+
+def when_ready(server: object) -> None:
+    """Keep the garbage collector from touching, and so copying, the shared memory."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: object) -> None:
