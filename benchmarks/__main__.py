@@ -16,7 +16,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -43,19 +42,13 @@ MUST = {
 }
 """The most that the median of a figure may be, with Python 3.13."""
 MOUNTED = "the sources are mounted, and served by Django's development server"
+NOT_FOR = {
+    **{(step, "dev"): MOUNTED for step in ("code", "serving")},
+    **{("reload", name): "only `dev` reloads" for name in (*"12345", "prod")},
+}
+"""Why a step is not taken for an image."""
 
 Figures = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is measured of each image in turn, and why some have no such figures."""
-
-    name: str
-    figures: list[str]
-    measure: Callable[[Row, int], Figures]
-    not_for: dict[str, str] = field(default_factory=dict)
-    once: bool = False
 
 
 @contextmanager
@@ -74,19 +67,20 @@ def changed(change: Callable[[str], str], *files: Path) -> Iterator[None]:
 class Benchmark:
     """Measures the images of the default project."""
 
-    def __init__(self, stack: ExitStack, prod: Row, seconds: int) -> None:
+    def __init__(self, stack: ExitStack, rows: list[Row], seconds: int) -> None:
         """Generate the project; what is made on the way lasts as long as the stack."""
         self.stack = stack
-        self.prod = prod
+        self.prod = next(row for row in rows if row.name == "prod")
         self.seconds = seconds
+        tags = [row.tag for row in rows]
+        stack.callback(docker, "image", "rm", "--force", *tags, check=False)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         self.project = generate(Path(folder), project_slug="slim_bench")
         self.view = self.project / "src/config/views.py"
         self.releases = [images.locked(self.project, "sqlparse")]
 
     def build(self, row: Row, *args: str) -> float:
-        """Seconds of a build, whose image is removed in the end."""
-        self.stack.callback(docker, "image", "rm", "--force", row.tag, check=False)
+        """Seconds of a build."""
         started = time.monotonic()
         row.build(self.project, *args)
         return time.monotonic() - started
@@ -106,26 +100,32 @@ class Benchmark:
 
     def code(self, row: Row, number: int) -> Figures:
         """Build after a change of code."""
-        with changed(lambda text: f"{text}# {time.time_ns()}\n", self.view):
-            return self.after_change(row, number, "code")
+        return self.rebuild(row, number, "code", str, self.view)
 
     def dependency(self, row: Row, number: int) -> Figures:
         """Build with an older release of a dependency, another one in each round."""
         while len(self.releases) < number + 2:
             self.releases.append(images.before(self.releases[-1]))
         now, other = self.releases[0], self.releases[number + 1]
-        # Or a run before may have left its layers in the builder's cache.
-        other = f"# {time.time_ns()}\n{other}"
         locks = (self.project / "requirements").glob("*.txt")
-        with changed(lambda text: text.replace(now, other), *locks):
-            return self.after_change(row, number, "a dependency")
+        what = "a dependency"
+        return self.rebuild(row, number, what, lambda s: s.replace(now, other), *locks)
 
-    def after_change(self, row: Row, number: int, what: str) -> Figures:
-        """Build after a change that is to be found in the project now."""
-        known = None
-        if number == 0:
-            known = images.contents(row.tag)
-        figures = {f"rebuild after a change of {what}": self.build(row)}
+    def rebuild(
+        self,
+        row: Row,
+        number: int,
+        what: str,
+        change: Callable[[str], str],
+        *files: Path,
+    ) -> Figures:
+        """Build as it was, and then changed; the first time, see what that pushes."""
+        self.build(row)
+        known = None if number else images.contents(row.tag)
+        # The builder's cache may have the same change from a run before.
+        unique = f"# {time.time_ns()}\n"
+        with changed(lambda text: change(text) + unique, *files):
+            figures = {f"rebuild after a change of {what}": self.build(row)}
         if known:
             again = images.pushed_again(known, row.tag)
             figures[f"pushed after a change of {what}"] = again
@@ -162,62 +162,40 @@ class Benchmark:
             docker("image", "rm", "slim-bench-web")
 
 
-def steps(benchmark: Benchmark) -> list[Step]:
-    """All that is measured, in its order."""
-    mounted = {"dev": MOUNTED}
-    no_reload = dict.fromkeys([*"12345", "prod"], "only `dev` reloads")
-    every = list(report.FIGURES)
-    code, dependency = (
-        [figure for figure in every if figure.endswith(f"after a change of {what}")]
-        for what in ("code", "a dependency")
-    )
-    contents = every[: every.index("cold build")]
-    serves = [figure for figure in every if figure.split(":")[0] in report.SERVING]
-    reload = ["reload after a change of a view"]
-    return [
-        Step("cold", ["cold build"], benchmark.cold),
-        Step("contents", contents, benchmark.contents, once=True),
-        Step("code", code, benchmark.code, mounted),
-        Step("dependency", dependency, benchmark.dependency),
-        Step("serving", serves, benchmark.serving, mounted),
-        Step("reload", reload, benchmark.reload, no_reload),
-    ]
-
-
 def measure(rows: list[Row], found: Results, rounds: int, seconds: int) -> None:
-    """Take all steps that have not been taken yet."""
-    prod = next(row for row in images.rows() if row.name == "prod")
+    """Take all turns that have not been taken yet."""
     columns = (
         TimeElapsedColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.description}"),
     )
+    turns = [
+        (step, number, row)
+        for step in report.STEPS
+        for number in range(1 if step == "contents" else rounds)
+        # Each round begins with another image: whoever comes first may be unlucky.
+        for row in rows[number:] + rows[:number]
+        if row.name in found.run["options"]["only"]
+    ]
     with ExitStack() as stack, Progress(*columns, transient=True) as progress:
-        benchmark = Benchmark(stack, prod, seconds)
-        turns = [
-            (step, number, row)
-            for step in steps(benchmark)
-            for number in range(1 if step.once else rounds)
-            # Each round begins with another image: whoever comes first may be unlucky.
-            for row in rows[number:] + rows[:number]
-        ]
+        benchmark = Benchmark(stack, rows, seconds)
         task = progress.add_task("", total=len(turns))
         for step, number, row in turns:
-            what = f"{row.title}: {step.name}, round {number + 1}"
+            what = f"{row.title}: {step}, round {number + 1}"
             progress.update(task, description=what)
             if not progress.console.is_terminal:
                 print(what, flush=True)
-            if not found.done(step.name, number, row.name):
+            if not found.done(step, number, row.name):
                 try:
-                    if row.name in step.not_for:
-                        raise NotAvailable(step.not_for[row.name])
+                    if reason := NOT_FOR.get((step, row.name)):
+                        raise NotAvailable(reason)
                     found.image(row.name, title=row.title, python=row.python)
-                    figures = step.measure(row, number)
+                    figures = getattr(benchmark, step)(row, number)
                 except NotAvailable as reason:
-                    found.lack(row, step.figures, f"{reason}")
+                    found.lack(row, list(report.STEPS[step]), f"{reason}")
                 else:
                     found.add(row.name, figures)
-                found.save(step.name, number, row.name)
+                found.save(step, number, row.name)
             progress.advance(task)
 
 
@@ -250,7 +228,7 @@ def main() -> None:
         for row in rows:
             found.lack(row, list(report.FIGURES), reason)
     else:
-        measure([row for row in rows if row.name in only], found, rounds, seconds)
+        measure(rows, found, rounds, seconds)
     report.show(found.run, Console())
     report.write(found.run, CACHE)
     if reason:

@@ -89,8 +89,8 @@ def rows() -> list[Row]:
 class Contents:
     """What the layers of an image add up to."""
 
-    pushed: dict[str, int] = field(default_factory=dict)
-    """Bytes of each layer as pushed, by what tells layers apart."""
+    layers: list[tuple[str, int]] = field(default_factory=list)
+    """What tells each layer apart, and its bytes as pushed."""
     files: dict[str, int] = field(default_factory=dict)
     """The mode of each file, by its path."""
     system: set[str] = field(default_factory=set)
@@ -117,8 +117,8 @@ class Contents:
         """The figures of a table."""
         modes = self.files.values()
         return {
-            "pushed": sum(self.pushed.values()) / MEGABYTE,
-            "layers": len(self.pushed),
+            "pushed": sum(size for _, size in self.layers) / MEGABYTE,
+            "layers": len(self.layers),
             "files": len(modes),
             "executables": sum(bool(mode & 0o111) for mode in modes),
             "setuid files": sum(bool(mode & 0o6000) for mode in modes),
@@ -157,11 +157,9 @@ def contents(image: str) -> Contents:
         saved.seek(0)
         with tarfile.open(fileobj=saved) as archive:
             (manifest,) = json.load(archive.extractfile("manifest.json"))
-            for number, name in enumerate(manifest["Layers"]):
+            for name in manifest["Layers"]:
                 layer = archive.extractfile(name)
-                digest, size = as_pushed(layer)
-                # An empty layer may come more than once.
-                found.pushed[f"{number} {digest}"] = size
+                found.layers.append(as_pushed(layer))
                 with tarfile.open(fileobj=layer) as members:
                     for member in members:
                         file = member.isfile()
@@ -172,10 +170,8 @@ def contents(image: str) -> Contents:
 
 def pushed_again(before: Contents, image: str) -> float:
     """Megabytes of an image's layers that a registry with the one before lacks."""
-    known = {layer.split()[1] for layer in before.pushed}
-    after = contents(image).pushed.items()
-    new = {name.split()[1]: size for name, size in after}
-    return sum(size for name, size in new.items() if name not in known) / MEGABYTE
+    new = dict(contents(image).layers).items() - dict(before.layers).items()
+    return sum(size for _, size in new) / MEGABYTE
 
 
 def size(image: str) -> float:

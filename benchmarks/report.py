@@ -14,33 +14,40 @@ from .results import FOLDER, kept
 
 Run = dict[str, Any]
 
-FIGURES = {
-    "size": "MB",
-    "pushed": "MB",
-    "layers": "",
-    "files": "",
-    "executables": "",
-    "setuid files": "",
-    "system packages": "",
-    "Python distributions": "",
-    "cold build": "s",
-    "rebuild after a change of code": "s",
-    "rebuild after a change of a dependency": "s",
-    "pushed after a change of code": "MB",
-    "pushed after a change of a dependency": "MB",
-    "ready": "s",
-    "memory": "MB",
-    "reload after a change of a view": "s",
-    **{
-        f"{page}: {figure}": unit
-        for page in ("start page", "query", "static")
-        for figure, unit in {"requests": "/s", "p50": "ms", "p99": "ms"}.items()
+STEPS = {
+    "cold": {"cold build": "s"},
+    "contents": {
+        "size": "MB",
+        "pushed": "MB",
+        "layers": "",
+        "files": "",
+        "executables": "",
+        "setuid files": "",
+        "system packages": "",
+        "Python distributions": "",
     },
+    "code": {
+        "rebuild after a change of code": "s",
+        "pushed after a change of code": "MB",
+    },
+    "dependency": {
+        "rebuild after a change of a dependency": "s",
+        "pushed after a change of a dependency": "MB",
+    },
+    "serving": {
+        "ready": "s",
+        "memory": "MB",
+        **{
+            f"{page}: {figure}": unit
+            for page in ("start page", "query", "static")
+            for figure, unit in {"requests": "/s", "p50": "ms", "p99": "ms"}.items()
+        },
+    },
+    "reload": {"reload after a change of a view": "s"},
 }
-"""What is measured, and in which unit."""
+"""What is measured together, in its order, and in which units."""
 
-SERVING = ("ready", "memory", "start page", "query", "static")
-"""What needs a container that serves."""
+FIGURES = {name: unit for step in STEPS.values() for name, unit in step.items()}
 
 NOISY = {"s", "/s", "ms"}
 """Units of what a machine does faster at one time than at another: shown as ratios."""
@@ -152,7 +159,11 @@ def table(run: Run, figures: tuple[str, ...], *, short: bool = False) -> str:
 
 def markdown(run: Run) -> str:
     """Everything that was measured."""
-    return f"{table(run, tuple(FIGURES))}\n" + "\n\n".join(notes(run)) + "\n"
+    return (
+        f"# All figures\n\n{table(run, tuple(FIGURES))}\n"
+        + "\n\n".join(notes(run))
+        + "\n"
+    )
 
 
 def show(run: Run, console: Console) -> None:
