@@ -55,5 +55,5 @@ lock: .venv/installed ## Lock the requirements of tests and template anew (ARGS=
 .venv/installed: tests/requirements.txt
 	$(if $(PYTHON),,$(error No Python 3.11 or newer with venv found: install it (Debian, Ubuntu: python3-venv) or name it with PYTHON=))
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@

@@ -302,7 +302,13 @@ def checkov() -> Path:
 
     def install(folder: Path) -> None:
         subprocess.run([python, "-m", "venv", folder], check=True)
-        pip = [folder / "bin/pip", "install", "--quiet", "--require-hashes"]
+        pip = [
+            folder / "bin/pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--require-hashes",
+        ]
         subprocess.run([*pip, "-r", lock], check=True, env=clean_environ())
 
     return kept("checkov", lock, python, install) / "bin" / "checkov"

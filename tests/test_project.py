@@ -102,6 +102,10 @@ def status(address: str) -> int:
 PAGES = ("/", "/livez", "/readyz", "/startupz", "/admin/login/", "/static/site.css")
 
 
+def test_lock_names_everything_that_its_packages_need(fresh: Path) -> None:
+    subprocess.run([fresh / ".venv/bin/pip", "check"], check=True)
+
+
 def test_local_serves_and_its_neighbour_commands_work(fresh: Path) -> None:
     with serving(fresh, "make", "local", port=free_port()) as address:
         for page in PAGES:

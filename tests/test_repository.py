@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, attempt, free_port
+from .conftest import PAYLOAD, ROOT, attempt, free_port
 from .test_project import PAGES, serving, status
 
 
@@ -44,6 +44,21 @@ def committed() -> list[str]:
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
     )
     return files.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "locks"),
+    [
+        ("Makefile", 1),
+        (f"{PAYLOAD.name}/Makefile", 1),
+        (f"{PAYLOAD.name}/Dockerfile", 2),
+    ],
+)
+def test_locks_are_installed_as_they_are(name: str, locks: int) -> None:
+    # pip 23, if it resolves, refuses a lock once an extra's package has a new release.
+    text = (ROOT / name).read_text()
+    assert text.count("--no-deps --require-hashes") == locks
+    assert text.count("--require-hashes") == locks
 
 
 def test_only_pictures_are_binary() -> None:
