@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -87,11 +87,9 @@ class Benchmark:
 
     def cold(self, row: Row, _: int) -> Figures:
         """Build all anew, with nothing in pip's cache."""
-        dockerfile = self.project / "Dockerfile"
-        empty = f"type=cache,id=slim-bench-{time.time_ns()},target"
-        text = re.sub("type=cache,.*?target", empty, dockerfile.read_text())
-        dockerfile.write_text(text)
-        return {"cold build": self.build(row, "--no-cache")}
+        empty = partial(re.sub, "type=cache", "type=tmpfs")
+        with changed(empty, self.project / "Dockerfile"):
+            return {"cold build": self.build(row, "--no-cache")}
 
     def contents(self, row: Row, _: int) -> Figures:
         """See what is in the image."""

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -76,11 +75,17 @@ def failing(names: list[str], root: Path, environ: dict[str, str]) -> dict[str, 
 
 
 def check_imports(
-    names: list[str], environ: dict[str, str], known: Iterable[str] = ()
+    names: list[str], environ: dict[str, str], *, elsewhere: Path | None = None
 ) -> None:
-    """End the build if a module, unless known to fail, cannot be imported."""
+    """End the build if a module cannot be imported, unless it cannot elsewhere either.
+
+    Some modules import nowhere, for want of a package that is optional.
+    """
     problems = failing(names, ROOT, environ)
-    lines = [f"  {name}: {why}" for name, why in problems.items() if name not in known]
+    if elsewhere:
+        known = failing(list(problems), elsewhere, environ)
+        problems = {name: problems[name] for name in problems if name not in known}
+    lines = [f"  {name}: {why}" for name, why in problems.items()]
     if lines:
         sys.exit(
             "These modules cannot be imported in the production image. Remove from "

@@ -1,9 +1,9 @@
 """What the layers of the production image are made with."""
 
-import compileall
+import importlib.util
 import os
-import py_compile
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -24,22 +24,6 @@ def layer(name: str, path: Path = Path("/")) -> Path:
     return LAYERS / name / path.relative_to("/")
 
 
-def left_out(path: Path) -> bool:
-    """Whether the absolute path is one of those that production does without."""
-    relative = path.relative_to("/")
-    return path.name == "__pycache__" or any(map(relative.match, PATTERNS))
-
-
-def copy(source: Path, name: str) -> None:
-    """Copy a folder to the same place in a layer, without what is left out."""
-    shutil.copytree(
-        source,
-        layer(name, source),
-        ignore=lambda folder, names: [n for n in names if left_out(Path(folder, n))],
-        symlinks=True,
-    )
-
-
 def remove_translations(name: str, languages: set[str]) -> None:
     """Remove from a layer the translations to any but these languages and English."""
     wanted = {code.replace("-", "_").lower() for code in languages | {"en"}}
@@ -50,30 +34,34 @@ def remove_translations(name: str, languages: set[str]) -> None:
 
 
 def remove_left_out(name: str) -> None:
-    """Remove from a layer what is left out."""
-    for path in sorted(layer(name).rglob("*"), reverse=True):
-        if left_out("/" / path.relative_to(layer(name))):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    """Remove from a layer what production does without."""
+    for pattern in PATTERNS:
+        glob = layer(name).glob if "/" in pattern else layer(name).rglob
+        for path in list(glob(pattern)):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def compile_modules(name: str, folder: Path, *, keep_sources: bool = False) -> None:
     """Compile all modules in a folder of a layer to byte code of fixed content.
 
-    Without sources, the byte code takes their place: half the size. With them, it is
-    cached beside them, and tracebacks show lines.
+    Without sources, the byte code takes their place: half the size; the originals get a
+    copy, so that no later step compiles them again. With sources, it is cached beside
+    them, and tracebacks show lines.
     """
     here = layer(name, folder)
-    if not compileall.compile_dir(
-        here,
-        stripdir=str(layer(name)),
-        prependdir="/",
-        quiet=1,
-        legacy=not keep_sources,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    ):
-        sys.exit(f"{folder}: not every module could be compiled, see above")
+    options = ["-q", "-j0", f"-s{layer(name)}", "-p/"]
+    options += ["--invalidation-mode=unchecked-hash", *([] if keep_sources else ["-b"])]
+    # By all processors; its own output says which module could not be compiled.
+    subprocess.run([sys.executable, "-m", "compileall", *options, here], check=True)
     if not keep_sources:
         for source in here.rglob("*.py"):
+            original = "/" / source.relative_to(layer(name))
+            cached = Path(importlib.util.cache_from_source(original))
+            cached.parent.mkdir(exist_ok=True)
+            shutil.copyfile(source.with_suffix(".pyc"), cached)
             source.unlink()
 
 

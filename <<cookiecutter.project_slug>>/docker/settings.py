@@ -8,7 +8,7 @@ APP = "/layers/application/app"
 environ = {
     "DATABASE_URL": "sqlite:////tmp/db.sqlite3",
     "DJANGO_SETTINGS_MODULE": "config.settings",
-    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "PATH": "/usr/local/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
     "SECRET_KEY": "0123456789 only for the build abcdefghijklmnopqrstuvwxyz",
 }
@@ -19,7 +19,8 @@ def django(*arguments: str) -> str:
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=APP,
-        env=environ,
+        # For msgfmt, which compiles messages.
+        env=environ | {"PATH": "/usr/local/bin:/usr/bin:/bin"},
         check=True,
         stdout=subprocess.PIPE,
         text=True,
