@@ -10,7 +10,7 @@ TEMPLATE = cookiecutter.json $(shell find hooks '<<cookiecutter.project_slug>>' 
 
 .PHONY: help
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: $(DEMO)/.generated ## Generate a project and serve it on http://127.0.0.1:8000 (PORT=)
@@ -49,8 +49,15 @@ lock: .venv/installed ## Lock the requirements of tests and template anew (ARGS=
 			project_slug=lock_$${version%.*} django_version=$$version && \
 		$(MAKE) -C .cache/lock/lock_$${version%.*} lock ARGS=$(ARGS) && \
 		cp .cache/lock/lock_$${version%.*}/requirements/*.txt \
-			'<<cookiecutter.project_slug>>/requirements/django-'$$version || exit; \
+			'<<cookiecutter.project_slug>>/choices/django_version/'$$version/requirements || exit; \
 	done
+
+.PHONY: release-notes
+release-notes: ## Print what CHANGELOG says of a version, which pyproject.toml must have (VERSION=)
+	@grep -qx 'version = "$(VERSION)"' pyproject.toml || { \
+		echo "VERSION: '$(VERSION)' is not the version in pyproject.toml" >&2; exit 1; }
+	@awk '/^## / {found = $$2 == "$(VERSION)"; next} found' CHANGELOG.md | grep . || { \
+		echo "CHANGELOG.md says nothing of $(VERSION)" >&2; exit 1; }
 
 .venv/installed: tests/requirements.txt
 	$(if $(PYTHON),,$(error No Python 3.11 or newer with venv found: install it (Debian, Ubuntu: python3-venv) or name it with PYTHON=))

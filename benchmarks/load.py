@@ -2,7 +2,8 @@
 
 Stands alone, to run in any container with Python:
 `python load.py ADDRESS COOKIE CONNECTIONS SECONDS`. Prints a JSON object: requests a
-second, and the milliseconds within which half of them, and 99 of 100, were answered.
+second, the milliseconds within which half of them, and 99 of 100, were answered, and
+how many answers came in all, with those of the time to warm up.
 Ends with status 1 if an answer is not 200.
 """
 
@@ -27,9 +28,12 @@ async def answer(reader: asyncio.StreamReader) -> bytes:
 
 
 async def client(
-    host: str, port: int, request: bytes, begin: float, end: float, took: list[float]
+    host: str, port: int, request: bytes, end: float, answers: list[tuple[float, float]]
 ) -> None:
-    """Request one page after the other; anew where the server ended the connection."""
+    """Request one page after the other; anew where the server ended the connection.
+
+    Adds to the answers when each was asked for, and how long it took.
+    """
     writer = None
     while (started := time.perf_counter()) < end:
         if not writer:
@@ -42,8 +46,7 @@ async def client(
         else:
             if not head.startswith(b"HTTP/1.1 200 "):
                 sys.exit(head.decode())
-            if started >= begin:
-                took.append(time.perf_counter() - started)
+            answers.append((started, time.perf_counter() - started))
         if re.search(rb"\r\nconnection: *close", head, re.I):
             writer.close()
             writer = None
@@ -61,12 +64,13 @@ async def main() -> None:
     ).encode()
     begin = time.perf_counter() + WARM_UP
     end = begin + float(seconds)
-    took: list[float] = []
+    answers: list[tuple[float, float]] = []
     clients = (
-        client(url.hostname, url.port, request, begin, end, took)
+        client(url.hostname, url.port, request, end, answers)
         for _ in range(int(connections))
     )
     await asyncio.gather(*clients)
+    took = [seconds for started, seconds in answers if started >= begin]
     percentiles = statistics.quantiles(took, n=100)
     print(
         json.dumps(
@@ -74,6 +78,7 @@ async def main() -> None:
                 "requests": len(took) / float(seconds),
                 "p50": percentiles[49] * 1000,
                 "p99": percentiles[98] * 1000,
+                "answers": len(answers),
             }
         )
     )

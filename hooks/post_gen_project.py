@@ -1,4 +1,4 @@
-"""Finishes the project: its locked requirements, its `.env`, and what to do next."""
+"""Finishes the project: the files of its choices, its `.env`, and what to do next."""
 
 import json
 import re
@@ -16,11 +16,12 @@ for name, answer in answers.items():
             "this question: answer the questions anew, without --replay"
         )
 
-requirements = Path("requirements")
-for lock in (requirements / f"django-{answers['django_version']}").iterdir():
-    lock.replace(requirements / lock.name)
-for version in requirements.glob("django-*"):
-    shutil.rmtree(version)
+choices = Path("choices")
+for question in choices.iterdir():
+    chosen = question / answers[question.name]
+    if chosen.exists():
+        shutil.copytree(chosen, ".", dirs_exist_ok=True)
+shutil.rmtree(choices)
 
 env = Path(".env")
 if not env.exists():

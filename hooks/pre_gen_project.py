@@ -17,12 +17,16 @@ from jinja2.ext import Extension
 # The packages in src/ and those that the locked requirements bring.
 IMPORTED = set(
     """
-    anyio asgiref ast_serialize build click config coverage csp dj_database_url django
-    django_browser_reload django_stubs django_stubs_ext django_watchfiles dotenv
-    environs gunicorn idna iniconfig librt marshmallow mypy mypy_extensions packaging
-    pathspec pip piptools pluggy psycopg2 pydevd_pycharm pygments pyproject_hooks pytest
-    pytest_cov pytest_django pythonjsonlogger ruff setuptools sqlparse static templates
-    tests typing_extensions users watchfiles wheel whitenoise yaml
+    anyio asgiref ast_serialize boolean build cachecontrol certifi
+    charset_normalizer click config coverage csp cyclonedx defusedxml
+    dj_database_url django django_browser_reload django_stubs django_stubs_ext
+    django_watchfiles dotenv environs filelock gunicorn idna iniconfig librt
+    license_expression markdown_it marshmallow mdurl msgpack mypy mypy_extensions
+    packageurl packaging pathspec pip pip_api pip_audit pip_requirements_parser
+    piptools platformdirs pluggy psycopg2 py_serializable pydevd_pycharm pygments
+    pyparsing pyproject_hooks pytest pytest_cov pytest_django pythonjsonlogger
+    requests rich ruff setuptools sortedcontainers sqlparse static templates tests
+    tomli tomli_w typing_extensions urllib3 users watchfiles wheel whitenoise yaml
     """.split()  # noqa: SIM905
 )
 HOST_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -101,7 +105,14 @@ class Answers(Extension):
 
 if __name__ == "__main__":
     # `tojson` escapes quotes and brackets: no answer can leave this string.
+    answers = r"""<< cookiecutter | tojson >>"""
+    if not answers.startswith("{"):
+        # Before 2.6, cookiecutter knew no other delimiters in hooks.
+        sys.exit(
+            "slim-django needs cookiecutter 2.6 or newer.\n"
+            "Upgrade it (pipx upgrade cookiecutter), or run: pipx run cookiecutter ..."
+        )
     try:
-        checked(json.loads(r"""<< cookiecutter | tojson >>"""))
+        checked(json.loads(answers))
     except FailedHookException as error:
         sys.exit(str(error))

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,12 @@ from filelock import FileLock
 ROOT = Path(__file__).parent.parent
 PAYLOAD = ROOT / "<<cookiecutter.project_slug>>"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "slim-django"
-COMBINATIONS = [{"django_version": version} for version in ("5.2", "6.1")]
+CHOICES = {"django_version": ["5.2", "6.1"], "ci": ["github", "gitlab", "none"]}
+COMBINATIONS = [
+    dict(zip(CHOICES, all_, strict=True)) for all_ in product(*CHOICES.values())
+]
+VERSIONS = COMBINATIONS[::4]
+"""Each Django version, and both kinds of pipeline."""
 OLDEST_PYTHON = {"5.2": (3, 11), "6.1": (3, 12)}
 
 SECRET = "0123456789 abcdefghijklmnopqrstuvwxyz 0123456789 abcdef"
@@ -43,7 +49,7 @@ def template() -> str:
     folder = Path(tempfile.mkdtemp(prefix="template-"))
     atexit.register(shutil.rmtree, folder)
     shutil.copy(ROOT / "cookiecutter.json", folder)
-    for name in ("hooks", PAYLOAD.name):
+    for name in ("hooks", PAYLOAD.name, "{{cookiecutter.__cruft}}"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     return str(folder)
@@ -79,9 +85,9 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Answers], Pa
     return lambda answers: project(tuple(answers.items()))
 
 
-@pytest.fixture(params=COMBINATIONS, ids=lambda answers: answers["django_version"])
+@pytest.fixture(params=VERSIONS, ids=lambda answers: "-".join(answers.values()))
 def answers(request: pytest.FixtureRequest) -> Answers:
-    """Each combination of choices in turn."""
+    """The answers of each project that is tried."""
     return request.param
 
 
@@ -136,7 +142,7 @@ def environment(project: Path, django_version: str) -> None:
     def install(folder: Path) -> None:
         (folder / "requirements").mkdir()
         shutil.copy(lock, folder / "requirements")
-        for makefile in ("Makefile", "k8s/Makefile"):
+        for makefile in ("Makefile", "k8s/Makefile", "pipeline/Makefile"):
             (folder / makefile).parent.mkdir(exist_ok=True)
             shutil.copy(project / makefile, folder / makefile)
         make(folder, ".venv/installed", f"PYTHON={python}")
@@ -164,6 +170,23 @@ def make(folder: Path, *args: str) -> str:
     result = attempt(folder, *args)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
+
+
+def git(folder: Path, *args: str) -> str:
+    """The output of a git command."""
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
+    result = subprocess.run(
+        ["git", *who, *args], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return result.stdout
+
+
+def commit(folder: Path) -> None:
+    """Commit all in a folder."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message=Change")
 
 
 def free_port() -> int:

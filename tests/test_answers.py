@@ -16,7 +16,11 @@ sys.path.insert(0, str(ROOT))
 from hooks.pre_gen_project import IMPORTED
 
 IMPORT_NAMES = {
+    "boolean-py": "boolean",
+    "cyclonedx-python-lib": "cyclonedx",
     "django-csp": "csp",
+    "markdown-it-py": "markdown_it",
+    "packageurl-python": "packageurl",
     "python-dotenv": "dotenv",
     "python-json-logger": "pythonjsonlogger",
     "pip-tools": "piptools",
@@ -126,7 +130,9 @@ def test_names_of_the_packages_in_src_are_refused() -> None:
 
 @pytest.mark.parametrize("django_version", ["5.2", "6.1"])
 def test_names_of_locked_packages_are_refused(django_version: str) -> None:
-    lock = (PAYLOAD / f"requirements/django-{django_version}/dev.txt").read_text()
+    lock = (
+        PAYLOAD / f"choices/django_version/{django_version}/requirements/dev.txt"
+    ).read_text()
     names = re.findall(r"^([a-z0-9._-]+)==", lock, re.MULTILINE)
     modules = {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in names}
     assert modules <= IMPORTED

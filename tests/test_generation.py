@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from .conftest import COMBINATIONS, Answers, generate, template
+from .conftest import CHOICES, COMBINATIONS, Answers, generate, template
+
+
+@pytest.fixture(params=COMBINATIONS, ids=lambda answers: "-".join(answers.values()))
+def answers(request: pytest.FixtureRequest) -> Answers:
+    """Each combination of choices in turn."""
+    return request.param
 
 
 def texts(project: Path) -> dict[str, str]:
@@ -126,9 +132,24 @@ def test_generation_starts_no_program_and_needs_no_network() -> None:
 
 def test_combinations_are_all_the_choices() -> None:
     context = json.loads((Path(template()) / "cookiecutter.json").read_text())
-    choices = {
-        name: value for name, value in context.items() if isinstance(value, list)
-    }
-    del choices["_extensions"]
-    (name,) = choices
-    assert [{name: value} for value in choices[name]] == COMBINATIONS
+    questions = {name: value for name, value in context.items() if name[0] != "_"}
+    choices = {name: a for name, a in questions.items() if isinstance(a, list)}
+    assert choices == CHOICES
+
+
+@pytest.mark.parametrize(
+    ("ci", "files"),
+    [
+        ("github", {".github/workflows/pipeline.yaml", ".github/dependabot.yaml"}),
+        ("gitlab", {".gitlab-ci.yml", "renovate.json"}),
+        ("none", set()),
+    ],
+)
+def test_only_the_chosen_pipeline_is_there(
+    tmp_path: Path, ci: str, files: set[str]
+) -> None:
+    names = set(texts(generate(tmp_path, ci=ci)))
+    assert {
+        name for name in names if re.search("github|gitlab|renovate", name)
+    } == files
+    assert not any(name.startswith("choices/") for name in names)

@@ -12,7 +12,17 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from .conftest import ROOT, attempt, clean_environ, generate, kept, make, pythons
+from .conftest import (
+    ROOT,
+    attempt,
+    clean_environ,
+    commit,
+    generate,
+    git,
+    kept,
+    make,
+    pythons,
+)
 from .manifests import OVERLAYS, Object, build, containers, objects, select, workloads
 
 OLDEST, NEWEST = "1.33", kubernetes_validate.latest_version()
@@ -334,18 +344,6 @@ def test_checkov_finds_nothing(
 # Commands -------------------------------------------------------------------------
 
 
-def git(project: Path, *args: str) -> None:
-    """Run git as somebody who has set it up."""
-    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-    subprocess.run(["git", *who, *args], cwd=project, check=True)
-
-
-def commit(project: Path) -> None:
-    """Commit all that is there."""
-    git(project, "add", "--all")
-    git(project, "commit", "--quiet", "--message", "changed")
-
-
 def release(project: Path, environment: str) -> Path:
     """The file that says what an environment runs."""
     return project / f"k8s/overlays/{environment}/release/kustomization.yaml"
@@ -355,7 +353,6 @@ def release(project: Path, environment: str) -> Path:
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in git that was released to staging; not to be changed."""
     project = generate(tmp_path_factory.mktemp("released"))
-    git(project, "init", "--quiet")
     file = release(project, "staging")
     file.write_text(file.read_text().replace(UNRELEASED, DIGEST))
     commit(project)
@@ -407,6 +404,8 @@ def refused(project: Path, *args: str) -> str:
         (["deploy", "CONTEXT=eu-1"], "eu-1", "the context 'eu-1' does not answer"),
         (["deploy", "ENVIRONMENT=production"], "staging", "Nothing was released"),
         (["deploy", "ENVIRONMENT=typo"], "typo", "'typo' is not staging or production"),
+        (["deploy", "DIGEST=1"], "staging", "DIGEST: '1' is not sha256: and 64"),
+        (["deploy", f"DIGEST={DIGEST}"], "staging", "'staging' does not answer"),
         (["k8s-dev"], "production", "set to the context 'production', not to kind-*"),
         (["k8s-sync"], "production", "set to the context 'production', not to kind-*"),
         (["k8s-dev"], "kind-x", "the context 'kind-x' does not answer"),
@@ -432,6 +431,39 @@ def test_production_is_not_touched_from_another_context(
     context(monkeypatch, tmp_path, "kind-x")
     reason = refused(copied, "deploy", "ENVIRONMENT=production")
     assert "set to the context 'kind-x', not to production" in reason
+
+
+def test_a_digest_that_is_named_is_what_an_environment_will_run(copied: Path) -> None:
+    make(copied, "chosen", "ENVIRONMENT=production", f"DIGEST={DIGEST}")
+    assert f"digest: {DIGEST}\n" in release(copied, "production").read_text()
+
+
+def test_pipeline_reaches_a_cluster_by_what_it_is_told(
+    released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    told = {"SERVER": "https://192.0.2.1:6443", "CA": "QQ==", "TOKEN": "t0ken"}
+    for name, value in told.items():
+        monkeypatch.setenv(f"KUBE_{name}", value)
+    shown = make(released, "context", "ENVIRONMENT=production")
+    assert told["TOKEN"] not in shown
+    view = ["kubectl", "config", "view", "--minify", "--raw", "--output=json"]
+    config = json.loads(subprocess.check_output(view))
+    assert config["current-context"] == "production"
+    assert config["clusters"][0]["cluster"] == {
+        "server": told["SERVER"],
+        "certificate-authority-data": told["CA"],
+    }
+    assert config["users"][0]["user"] == {"token": told["TOKEN"]}
+
+
+def test_all_that_the_pipeline_was_not_told_is_named(
+    released: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBE_CA", "QQ==")
+    result = attempt(released, "context")
+    assert result.returncode != 0
+    assert result.stderr.startswith("Not set: KUBE_SERVER KUBE_TOKEN; see README\n")
 
 
 def test_promote_hands_the_image_of_staging_to_production(copied: Path) -> None:

@@ -23,6 +23,15 @@ RESTRICTED = [
     *("--read-only", "--tmpfs", "/tmp:size=16m", "--cap-drop", "ALL"),
     *("--security-opt", "no-new-privileges"),
 ]
+CPU = """
+import os, pathlib
+ticks = 0
+for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    if stat.parent.name != str(os.getpid()):
+        fields = stat.read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+print(ticks / os.sysconf("SC_CLK_TCK"))
+"""
 # Each process of the tests has images, containers and networks of its own.
 NAME = f"slim-test-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 
@@ -156,6 +165,11 @@ def page(address: str) -> str:
             return response.read().decode()
     except OSError:
         return ""
+
+
+def cpu_seconds(container: str) -> float:
+    """What the container's processes, but for those that ask, have used so far."""
+    return float(docker("exec", container, "python", "-c", CPU).stdout)
 
 
 @contextlib.contextmanager

@@ -15,17 +15,8 @@ from pathlib import Path
 import pytest
 
 from ..conftest import SECRET, free_port, generate, make
-from .conftest import build, docker, eventually, page, service, status
+from .conftest import build, cpu_seconds, docker, eventually, page, service, status
 
-CPU = """
-import os, pathlib
-ticks = 0
-for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-    if stat.parent.name != str(os.getpid()):
-        fields = stat.read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-print(ticks / os.sysconf("SC_CLK_TCK"))
-"""
 COMMANDS = ["lint", "test", "format", "migrations", "lock"]
 
 
@@ -73,11 +64,6 @@ def test_idle_container_hardly_uses_the_processor(
     time.sleep(10)
     used.append(cpu_seconds("slim-dev-web-1"))
     assert used[1] - used[0] < 0.02 * 10
-
-
-def cpu_seconds(container: str) -> float:
-    """What the container's processes, but for those that ask, have used so far."""
-    return float(docker("exec", container, "python", "-c", CPU).stdout)
 
 
 def test_development_is_on_postgresql_and_reloads_the_browser(

@@ -270,3 +270,4 @@ def test_production_image_runs_locally(tmp_path: Path) -> None:
     finally:
         make(project, "down")
         docker("volume", "rm", "slim-prod_db", check=False)
+        docker("image", "rm", "ghcr.io/org/slim-prod", check=False)
