@@ -46,10 +46,13 @@ def audit(
         ignore.write_text(original)
 
 
+UNKNOWN = {"name": "ours", "skip_reason": "Dependency not found on PyPI"}
+
+
 def report(*findings: dict[str, object]) -> str:
     """What pip-audit prints of a package with these findings."""
     one = {"name": "tea", "version": "1.0", "vulns": findings}
-    return json.dumps({"dependencies": [one, {"name": "x", "skip_reason": "y"}]})
+    return json.dumps({"dependencies": [one]})
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,23 @@ def test_every_entry_to_ignore_needs_a_reason_and_a_day(
     ]
 
 
+@pytest.mark.parametrize(
+    "output",
+    ["", json.dumps({"dependencies": [UNKNOWN]})],
+    ids=["no answer", "nothing found on PyPI"],
+)
 def test_a_list_that_cannot_be_reached_is_no_success(
+    project: Path, tmp_path: Path, output: str
+) -> None:
+    assert audit(project, tmp_path, output).returncode == 3
+
+
+def test_packages_that_nobody_else_knows_are_named(
     project: Path, tmp_path: Path
 ) -> None:
-    assert audit(project, tmp_path, "").returncode == 3
+    known = json.loads(report())["dependencies"]
+    output = json.dumps({"dependencies": [*known, UNKNOWN]})
+    result = audit(project, tmp_path, output)
+    assert result.returncode == 0
+    assert result.stderr == "Not to be found on PyPI: ours\n"
+    assert "1 packages" in result.stdout

@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,16 +43,24 @@ def main() -> None:
     """Look all of them up, and report what can be mended."""
     known = ignored()
     options = ["--require-hashes", "--disable-pip", "--format=json"]
-    audit = subprocess.run(
-        ["pip-audit", f"--requirement={LOCK}", "--progress-spinner=off", *options],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # pip-audit keeps nothing in a folder that others can write to, such as /tmp.
+    with tempfile.TemporaryDirectory() as cache:
+        options += ["--progress-spinner=off", f"--cache-dir={cache}"]
+        audit = subprocess.run(
+            ["pip-audit", f"--requirement={LOCK}", *options],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     try:
         dependencies = json.loads(audit.stdout)["dependencies"]
     except ValueError:
         print(*audit.stderr.splitlines()[-1:], file=sys.stderr)
+        sys.exit(3)
+    unknown = [one["name"] for one in dependencies if "skip_reason" in one]
+    if unknown:
+        print("Not to be found on PyPI:", *unknown, file=sys.stderr)
+    if len(unknown) == len(dependencies):
         sys.exit(3)
     findings = [
         f"  {one['name']} {one['version']}: {vulnerability['id']}, fixed in "
@@ -64,7 +73,8 @@ def main() -> None:
     if findings:
         heading = f"Known vulnerabilities in {LOCK}; `make upgrade` may mend them:"
         sys.exit("\n".join([heading, *findings]))
-    print(f"{LOCK}: nothing to be mended in {len(dependencies)} packages")
+    looked_up = len(dependencies) - len(unknown)
+    print(f"{LOCK}: nothing to be mended in {looked_up} packages")
 
 
 if __name__ == "__main__":

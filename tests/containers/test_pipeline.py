@@ -1,5 +1,6 @@
 """The commands of the pipeline, on images really built."""
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -174,23 +175,27 @@ def test_scan_goes_on_after_a_finding(scanned: Path, built: str) -> None:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Iterator[str]:
-    """A registry's address."""
-    if not shutil.which("docker-registry"):
-        pytest.skip("no docker-registry, to which images could be pushed")
+    """The address of a registry: the image that all use, or Debian's program."""
     port = free_port()
-    config = tmp_path / "registry.yaml"
-    config.write_text(
-        f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/images}}}}\n"
-        f"http: {{addr: '127.0.0.1:{port}'}}\n"
-    )
-    with subprocess.Popen(
-        ["docker-registry", "serve", str(config)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
+    with contextlib.ExitStack() as stack:
+        if not docker("pull", "--quiet", "registry:3", check=False).returncode:
+            publish = ["--detach", "--rm", "--publish", f"127.0.0.1:{port}:5000"]
+            container = docker("run", *publish, "registry:3").stdout.strip()
+            stack.callback(docker, "rm", "--force", "--volumes", container)
+        elif shutil.which("docker-registry"):
+            config = tmp_path / "registry.yaml"
+            config.write_text(
+                f"{{version: 0.1, http: {{addr: '127.0.0.1:{port}'}}, "
+                f"storage: {{filesystem: {{rootdirectory: '{tmp_path}/images'}}}}}}"
+            )
+            serve = ["docker-registry", "serve", config]
+            program = subprocess.Popen(serve, stderr=subprocess.DEVNULL)
+            stack.callback(program.wait)
+            stack.callback(program.terminate)
+        else:
+            pytest.skip("neither the image registry:3 nor the program docker-registry")
         eventually(lambda: status(f"http://127.0.0.1:{port}/v2/") == 200)
         yield f"localhost:{port}"
-        process.terminate()
 
 
 def test_release_publishes_what_the_commit_has_and_hands_it_to_staging(
@@ -209,7 +214,7 @@ def test_release_publishes_what_the_commit_has_and_hands_it_to_staging(
             "image", "inspect", "-f", "{{json .Config.Labels}}", f"{image}@{digest}"
         )
         assert git(project, "rev-parse", "HEAD").strip() in labels.stdout
-        make(project, "contents", f"IMAGE={image}@{digest}")
+        make(project, "contents", "smoke", f"IMAGE={image}@{digest}")
     finally:
         docker("image", "rm", "--force", f"{image}@{digest}", check=False)
     release = project / "k8s/overlays/staging/release/kustomization.yaml"
