@@ -213,19 +213,10 @@ def test_what_runs_is_pinned_by_its_content(project: Path, ci: str) -> None:
             assert re.search(r"@(sha256:[0-9a-f]{64}|[0-9a-f]{40})$", one), one
 
 
-def test_base_image_is_renewed_each_week_without_a_cache(
-    project: Path, ci: str
-) -> None:
+def test_base_image_is_renewed_each_week(project: Path, ci: str) -> None:
     text = (project / PIPELINES[ci]).read_text()
     assert "--pull --no-cache" in text
-    assert (
-        len(
-            re.findall(
-                r"make (?:image|publish) ARGS=[^\n]*(?:\n +[^\n]*)*?\$ANEW", text
-            )
-        )
-        == 2
-    )
+    assert len(re.findall(r'make (?:image|publish) ARGS="[^"]*\$ANEW"', text)) == 2
     if ci == "github":
         assert re.search(r'schedule:\n.*\n    - cron: "\d+ \d+ \* \* 1"', text)
 

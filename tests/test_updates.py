@@ -27,34 +27,37 @@ def change(file: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after))
 
 
-@pytest.fixture
-def upstream(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository of the template, to be changed."""
-    folder = tmp_path / "template"
+    folder = tmp_path_factory.mktemp("upstream") / "template"
     shutil.copytree(template(), folder)
     commit(folder)
     return folder
 
 
-@pytest.fixture
-def project(tmp_path: Path, upstream: Path) -> Path:
+@pytest.fixture(scope="module")
+def project(upstream: Path) -> Path:
     """A project that cruft has made from it, changed by its owner."""
-    made = cruft(tmp_path, "create", str(upstream), "--no-input")
+    made = cruft(upstream.parent, "create", str(upstream), "--no-input")
     assert made.returncode == 0, made.stdout + made.stderr
-    project = tmp_path / "my_service"
+    project = upstream.parent / "my_service"
     commit(project)
+    assert cruft(project, "check").returncode == 0
     change(project / "src/config/settings.py", 'TIME_ZONE = "UTC"', 'TIME_ZONE = "CET"')
     change(project / "src/static/site.css", "body {", "body { /* ours */")
     commit(project)
     return project
 
 
-def test_a_project_that_is_current_has_nothing_to_do(project: Path) -> None:
-    assert cruft(project, "check").returncode == 0
+@pytest.fixture(scope="module")
+def secret(project: Path) -> str:
+    """The project's secret, before anything is updated."""
+    return (project / ".env").read_text()
 
 
-@pytest.fixture
-def updated(project: Path, upstream: Path) -> Path:
+@pytest.fixture(scope="module")
+def updated(project: Path, secret: str, upstream: Path) -> Path:
     """The project after the template has changed, in other lines and in the same."""
     payload = upstream / PAYLOAD.name
     (payload / "docs").mkdir()
@@ -84,21 +87,18 @@ def test_update_marks_what_both_have_changed(updated: Path) -> None:
     assert "UU src/static/site.css" in git(updated, "status", "--short")
 
 
-def test_update_changes_no_secret(
-    project: Path, request: pytest.FixtureRequest
-) -> None:
-    before = (project / ".env").read_text()
-    request.getfixturevalue("updated")
-    assert (project / ".env").read_text() == before
+def test_update_changes_no_secret(updated: Path, secret: str) -> None:
+    assert (updated / ".env").read_text() == secret
 
 
 def test_after_the_update_the_project_is_current(updated: Path) -> None:
     assert cruft(updated, "check").returncode == 0
 
 
-def test_a_project_of_cookiecutter_can_be_linked(
-    tmp_path: Path, upstream: Path
-) -> None:
+def test_a_project_of_cookiecutter_can_be_linked(tmp_path: Path) -> None:
+    upstream = tmp_path / "template"
+    shutil.copytree(template(), upstream)
+    commit(upstream)
     project = generate(tmp_path, ci="gitlab")
     commit(project)
     answers = json.dumps({"ci": "gitlab"})
