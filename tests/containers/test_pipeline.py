@@ -44,18 +44,22 @@ def scanned(tmp_path: Path, committed: Path) -> Path:
     return project
 
 
-def stand_in(project: Path, scanner: str, *dockerfile: str) -> None:
-    """Put an image made of these lines in the place of a scanner."""
+@contextlib.contextmanager
+def stand_in(project: Path, scanner: str, *dockerfile: str) -> Iterator[None]:
+    """An image made of these lines, in the place of a scanner."""
     tag = f"{NAME}:{scanner}"
     context = project / "stand-in"
-    context.mkdir(exist_ok=True)
-    hadolint = Path(sys.executable).with_name("hadolint")
-    shutil.copy(hadolint, context)
+    context.mkdir()
+    shutil.copy(Path(sys.executable).with_name("hadolint"), context)
     (context / "Dockerfile").write_text("\n".join(dockerfile))
     docker("build", "--quiet", "--tag", tag, str(context))
     compose = project / "pipeline/compose.yaml"
     text = re.sub(rf"(  {scanner}:\n    image: ).*", rf"\1{tag}", compose.read_text())
     compose.write_text(text)
+    try:
+        yield
+    finally:
+        docker("image", "rm", "--force", tag)
 
 
 def test_contents_of_production_are_allowed(committed: Path, built: str) -> None:
@@ -142,13 +146,9 @@ def test_a_laptop_is_told_what_was_not_scanned_and_a_pipeline_fails(
 def test_scan_tells_findings_from_what_trivy_cannot_do(
     scanned: Path, built: str, status: int, passes: bool, told: bool
 ) -> None:
-    stand_in(
-        scanned,
-        "trivy",
-        "FROM alpine:3.23",
-        f'ENTRYPOINT ["sh", "-c", "exit {status}"]',
-    )
-    result = attempt(scanned, "scan-image", f"IMAGE={built}", "CI=")
+    entry = f'ENTRYPOINT ["sh", "-c", "exit {status}"]'
+    with stand_in(scanned, "trivy", "FROM alpine:3.23", entry):
+        result = attempt(scanned, "scan-image", f"IMAGE={built}", "CI=")
     assert (result.returncode == 0) is passes
     assert ("NOT SCANNED" in result.stderr) is told
     assert not (scanned / "image.tar").exists()
@@ -156,18 +156,18 @@ def test_scan_tells_findings_from_what_trivy_cannot_do(
 
 def test_scan_shows_bad_habits_of_the_dockerfile(scanned: Path) -> None:
     lines = ["FROM alpine:3.23", "COPY hadolint /bin/", 'CMD ["/bin/hadolint", "-"]']
-    stand_in(scanned, "hadolint", *lines)
-    make(scanned, "scan-dockerfile", "CI=true")
-    with (scanned / "Dockerfile").open("a") as dockerfile:
-        dockerfile.write("MAINTAINER Ada\n")
-    result = attempt(scanned, "scan-dockerfile", "CI=true")
+    with stand_in(scanned, "hadolint", *lines):
+        make(scanned, "scan-dockerfile", "CI=true")
+        with (scanned / "Dockerfile").open("a") as dockerfile:
+            dockerfile.write("MAINTAINER Ada\n")
+        result = attempt(scanned, "scan-dockerfile", "CI=true")
     assert result.returncode != 0
     assert "DL4000" in result.stdout
 
 
 def test_scan_goes_on_after_a_finding(scanned: Path, built: str) -> None:
-    stand_in(scanned, "gitleaks", "FROM alpine:3.23", 'ENTRYPOINT ["false"]')
-    result = attempt(scanned, "scan", f"IMAGE={built}", "CI=")
+    with stand_in(scanned, "gitleaks", "FROM alpine:3.23", 'ENTRYPOINT ["false"]'):
+        result = attempt(scanned, "scan", f"IMAGE={built}", "CI=")
     assert result.returncode != 0
     for scan in ("scan-dockerfile", "scan-image"):
         assert f"NOT SCANNED: {scan}" in result.stderr
