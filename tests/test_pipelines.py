@@ -96,7 +96,7 @@ def test_files_fit_the_schemas_of_their_platforms(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "image_repository", ["ghcr.io/org/tea", "localhost:5000/a/tea", "tea"]
+    "image_repository", ["ghcr.io/org/tea", "localhost:5000/tea", "tea"]
 )
 @pytest.mark.parametrize("django_version", CHOICES["django_version"])
 def test_workflow_is_clean(
@@ -113,6 +113,7 @@ def test_workflow_is_clean(
     [
         ("ghcr.io/org/tea", "ghcr.io"),
         ("localhost:5000/tea", "localhost:5000"),
+        ("localhost/tea", "localhost"),
         ("org/tea", "docker.io"),
         ("tea", "docker.io"),
     ],
