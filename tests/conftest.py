@@ -22,7 +22,7 @@ PAYLOAD = ROOT / "<<cookiecutter.project_slug>>"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "slim-django"
 CHOICES = {"django_version": ["5.2", "6.1"], "ci": ["github", "gitlab", "none"]}
 COMBINATIONS = [
-    dict(zip(CHOICES, all_, strict=True)) for all_ in product(*CHOICES.values())
+    dict(zip(CHOICES, chosen, strict=True)) for chosen in product(*CHOICES.values())
 ]
 VERSIONS = COMBINATIONS[::4]
 """Each Django version, and both kinds of pipeline."""

@@ -12,6 +12,7 @@ import pytest
 from .conftest import generate
 
 FINDING = {"id": "PYSEC-2026-1", "aliases": ["CVE-2026-1"], "fix_versions": ["9.9"]}
+UNKNOWN = {"name": "ours", "skip_reason": "Dependency not found on PyPI"}
 TOMORROW, TODAY = (
     (datetime.now(UTC) + timedelta(days=days)).date().isoformat() for days in (1, 0)
 )
@@ -44,9 +45,6 @@ def audit(
         )
     finally:
         ignore.write_text(original)
-
-
-UNKNOWN = {"name": "ours", "skip_reason": "Dependency not found on PyPI"}
 
 
 def report(*findings: dict[str, object]) -> str:

@@ -140,7 +140,7 @@ def test_combinations_are_all_the_choices() -> None:
 @pytest.mark.parametrize(
     ("ci", "files"),
     [
-        ("github", {".github/workflows/pipeline.yaml", ".github/dependabot.yaml"}),
+        ("github", {".github/workflows/pipeline.yaml", ".github/dependabot.yml"}),
         ("gitlab", {".gitlab-ci.yml", "renovate.json"}),
         ("none", set()),
     ],

@@ -18,7 +18,7 @@ DEPLOYMENT = {"context", "deploy"}
 PIPELINES = {"github": ".github/workflows/pipeline.yaml", "gitlab": ".gitlab-ci.yml"}
 SCHEMAS = {
     ".github/workflows/pipeline.yaml": "github-workflows",
-    ".github/dependabot.yaml": "dependabot",
+    ".github/dependabot.yml": "dependabot",
     ".gitlab-ci.yml": "gitlab-ci",
     "renovate.json": "renovate",
 }
@@ -228,7 +228,7 @@ def test_dockerfile_has_no_bad_habits(project: Path) -> None:
 
 def test_updates_cover_requirements_images_and_pipeline(project: Path, ci: str) -> None:
     if ci == "github":
-        config = yaml.safe_load((project / ".github/dependabot.yaml").read_text())
+        config = yaml.safe_load((project / ".github/dependabot.yml").read_text())
         assert {update["package-ecosystem"] for update in config["updates"]} == {
             "pip",
             "github-actions",

@@ -13,8 +13,6 @@ import pytest
 from ..conftest import attempt, commit, free_port, generate, git, make
 from .conftest import NAME, docker, eventually, status
 
-SCANNERS = ("hadolint", "gitleaks", "trivy")
-
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
